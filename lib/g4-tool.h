@@ -1,0 +1,16 @@
+/* g4-tool: what the commands need besides g4.h: records, input sources, order,
+ * the journal, jq.  Not installed, not exported. */
+#ifndef G4_TOOL_H
+#define G4_TOOL_H
+
+#include "g4.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/jq.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/thread.h"
+
+#endif

@@ -1,0 +1,18 @@
+/* verb/generate: one request in, events and one result out, over the core's
+ * pump.  This is the implementation of g4_submit, g4_step and g4_cancel of g4.h;
+ * what lib/record needs besides is declared here. */
+#ifndef G4_VERB_GENERATE_H
+#define G4_VERB_GENERATE_H
+
+#include "g4.h"
+#include "base/json.h"
+
+/* Reads the options object of a record over defaults; unknown names are
+ * G4_EINPUT.  *seed_random: the record asked for a random seed. */
+int g4_options_read(g4_json options, g4_options *o, g4_err *err);
+
+/* All the ids of a request's prompt (BOS included), as g4_submit would feed
+ * them.  *ids is the caller's. */
+int g4_request_ids(g4_engine *e, const g4_request *r, int32_t **ids, size_t *n, g4_err *err);
+
+#endif
