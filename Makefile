@@ -1,15 +1,39 @@
-# g4: five commands, one library.  No configure step; everything is built under $(B).
-CC ?= cc
-B ?= build
-PREFIX ?= /usr/local
-CFLAGS ?= -O2 -g
-CFLAGS_ALL = -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wmissing-prototypes -fvisibility=hidden -fPIC \
-	-fno-math-errno -ffp-contract=off -pthread -Ilib $(SAN_FLAGS)
-LDLIBS_ALL = -ljq -larchive -lm -pthread
-ifeq ($(SAN),1)
-SAN_FLAGS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-endif
+# g4: Gemma models as Unix filters.  No configure step; all that is built lies under $(B).
+#
+#   make demo    install what is missing, build, run real weights on real input
+#   make check   the same for the tests          make check-full   every count, sanitizers
+#   make bench   speed (LLAMA_BENCH=path: side by side with the peer)
+#   make install PREFIX=/usr/local DESTDIR=      SAN=1: ASan and UBSan, in build-san/
 
+# ---- settings a caller may change ------------------------------------------
+CC ?= cc
+OBJCOPY ?= objcopy
+CFLAGS ?= -O2 -g
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DATADIR ?= $(PREFIX)/share
+ifeq ($(SAN),1)
+B ?= build-san
+SAN_FLAGS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+else
+B ?= build
+SO_FLAGS = -Wl,-z,defs
+endif
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+
+VERSION := $(shell sed -n 's/^.define G4_VERSION "\(.*\)"/\1/p' lib/g4.h)
+SONAME = libg4.so.0
+
+# What the code needs, whatever CFLAGS says.  Floating point stays as written: results are compared bit for bit.
+CFLAGS_ALL = -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wmissing-prototypes -fvisibility=hidden -fPIC \
+	-ffunction-sections -fdata-sections -fno-math-errno -ffp-contract=off -pthread -Ilib $(SAN_FLAGS)
+LDFLAGS_ALL = $(SAN_FLAGS) -pthread -Wl,--gc-sections -Wl,--as-needed
+LIBS = -lm -pthread
+LIBS_TOOL = -ljq -larchive $(LIBS)
+
+# ---- sources -----------------------------------------------------------------
 # Kernel files bring their own instruction-set flags and are chosen at run time.
 ARCH := $(shell $(CC) -dumpmachine | cut -d- -f1)
 KERNEL_avx2 = -O3 -mavx2 -mfma -mf16c
@@ -17,43 +41,124 @@ KERNEL_avx512 = -O3 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512
 KERNEL_neon = -O3 -march=armv8.2-a+dotprod+fp16
 KERNELS_x86_64 = avx2 avx512
 KERNELS_aarch64 = neon
+KERNELS_ALL = avx2 avx512 neon
 KERNELS = $(KERNELS_$(ARCH))
 
-DIRS = base weights text media device device/cpu model engine verb call grade record
-SRC_ALL := $(wildcard $(DIRS:%=lib/%/*.c))
-SRC := $(filter-out $(foreach k,avx2 avx512 neon,lib/device/cpu/$(k)%),$(SRC_ALL)) \
-	$(foreach k,$(KERNELS),$(wildcard lib/device/cpu/$(k)*.c))
-OBJ := $(SRC:%.c=$(B)/%.o)
-CMD := $(patsubst cmd/g4-%.c,g4-%,$(wildcard cmd/g4-*.c))
+# The library proper, and above it what only the commands link: records, calls, grading and the user's jq programs.
+LIB_DIRS = base weights text media device device/cpu model engine verb
+TOOL_DIRS = call grade record
+OTHER = $(foreach k,$(filter-out $(KERNELS),$(KERNELS_ALL)),lib/device/cpu/$(k)%)
+LIB_SRC := $(filter-out lib/base/jq.c $(OTHER),$(wildcard $(LIB_DIRS:%=lib/%/*.c)))
+TOOL_SRC := $(wildcard lib/base/jq.c $(TOOL_DIRS:%=lib/%/*.c))
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
+TOOL_OBJ := $(TOOL_SRC:%.c=$(B)/%.o)
+CMD := $(patsubst cmd/%.c,%,$(wildcard cmd/g4-*.c))
 CMD_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out cmd/g4-%.c,$(wildcard cmd/*.c)))
-UNIT := $(patsubst tests/%.c,%,$(wildcard tests/unit/*.c tests/ops/*.c tests/vectors/*.c))
+TEST_T := $(patsubst %.c,$(B)/%.t,$(wildcard tests/unit/*.c tests/ops/*.c tests/vectors/*.c tests/fuzz/*.c))
+TEST_BIN := $(patsubst %.c,$(B)/%,$(wildcard tests/probe.c tests/bench/*.c))
+TEST_SO := $(patsubst %.c,$(B)/%.so,$(wildcard tests/fault/*.c))
 
-all: $(CMD:%=$(B)/%) $(B)/libg4.a
-tests: all $(UNIT:%=$(B)/tests/%.t) $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/probe.c))
+# ---- building ------------------------------------------------------------------
+all: $(CMD:%=$(B)/%) $(B)/libg4.a $(B)/libg4.so
+tests: all $(TEST_T) $(TEST_BIN) $(TEST_SO)
 
-$(foreach k,avx2 avx512 neon,$(eval $(B)/lib/device/cpu/$(k)%.o: CFLAGS += $(KERNEL_$(k))))
-$(B)/%.o: %.c
+$(foreach k,$(KERNELS),$(eval $(B)/lib/device/cpu/$(k)%.o: KERNEL_FLAGS = $(KERNEL_$(k))))
+$(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_ALL) $(KERNEL_FLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/libg4.a: $(OBJ)
-	rm -f $@ && $(AR) rcs $@ $^
-
-$(B)/g4-%: $(B)/cmd/g4-%.o $(CMD_OBJ) $(B)/libg4.a
-	$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
-
-$(B)/tests/%.t: $(B)/tests/%.o $(B)/libg4.a
+# Changed flags rebuild everything: objects with and without a sanitizer never meet in one program.
+FLAGS = $(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_ALL) $(foreach k,$(KERNELS),$(KERNEL_$(k)))
+$(B)/flags: FORCE
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
-$(B)/tests/probe: $(B)/tests/probe.o $(B)/libg4.a
-	$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
+	@echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' >$@
 
-check: tests
-	prove -j2 -r $(B)/tests tests/cli
+# For the commands and the tests: every symbol.
+$(B)/libg4-tool.a: $(LIB_OBJ) $(TOOL_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+# To install: one object in which only what g4.h marks G4_API is global.
+$(B)/libg4.o: $(LIB_OBJ)
+	$(CC) -r -nostdlib -o $@ $^
+	$(OBJCOPY) --localize-hidden $@
+$(B)/libg4.a: $(B)/libg4.o
+	@rm -f $@
+	$(AR) rcs $@ $<
+$(B)/$(SONAME): $(LIB_OBJ)
+	$(CC) $(CFLAGS) $(LDFLAGS_ALL) $(SO_FLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -o $@ $^ $(LIBS)
+$(B)/libg4.so: $(B)/$(SONAME)
+	ln -sf $(SONAME) $@
 
+LINK = $(CC) $(CFLAGS) $(LDFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LIBS_TOOL)
+$(CMD:%=$(B)/%): $(B)/%: $(B)/cmd/%.o $(CMD_OBJ) $(B)/libg4-tool.a
+	$(LINK)
+$(TEST_T): %.t: %.o $(B)/libg4-tool.a
+	$(LINK)
+$(TEST_BIN): %: %.o $(B)/libg4-tool.a
+	$(LINK)
+$(TEST_SO): %.so: %.o
+	$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $^ -ldl
+
+# ---- testing ---------------------------------------------------------------------
+# Tests find what was built under $G4_BUILD.  Each prints TAP; the last line counts them all.
+export G4_BUILD = $(B)
+PROVE = prove -j$(JOBS) -Itests --formatter=Tally
+SHELL_T = $(wildcard tests/*.t tests/*/*.t)
+
+deps:
+	@tests/setup check
+check: deps
+	@$(MAKE) --no-print-directory -j$(JOBS) tests
+	@tests/fetch-weights || true
+	$(PROVE) $(SHELL_T) $(TEST_T)
+check-full:
+	@tests/setup check full
+	$(MAKE) --no-print-directory check G4_TEST_FULL=1
+	$(MAKE) --no-print-directory check SAN=1
+bench:
+	@tests/setup build
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(TEST_BIN)
+	@tests/fetch-weights || true
+	tests/bench/run
+demo:
+	@tests/setup demo
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@tests/fetch-weights
+	@examples/demo.sh
+lint:
+	mandoc -T lint -W warning man/*.[157]
+	tests/longest $(wildcard cmd/*.[ch]) $(LIB_SRC) $(TOOL_SRC)
+
+# ---- installing ---------------------------------------------------------------------
+INSTALL = install -D
+install: all
+	for c in $(CMD); do \
+		$(INSTALL) $(B)/$$c $(DESTDIR)$(BINDIR)/$$c && \
+		$(INSTALL) -m 644 completions/g4.bash $(DESTDIR)$(DATADIR)/bash-completion/completions/$$c && \
+		$(INSTALL) -m 644 completions/g4.fish $(DESTDIR)$(DATADIR)/fish/vendor_completions.d/$$c.fish || exit 1; \
+	done
+	$(INSTALL) -m 644 completions/_g4 $(DESTDIR)$(DATADIR)/zsh/site-functions/_g4
+	for m in $(wildcard man/*.[157]); do \
+		$(INSTALL) -m 644 $$m $(DESTDIR)$(DATADIR)/man/man$${m##*.}/$${m##*/} || exit 1; \
+	done
+	$(INSTALL) -m 644 lib/g4.h $(DESTDIR)$(INCLUDEDIR)/g4.h
+	$(INSTALL) -m 644 $(B)/libg4.a $(DESTDIR)$(LIBDIR)/libg4.a
+	$(INSTALL) $(B)/$(SONAME) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libg4.so
+	mkdir -p $(DESTDIR)$(LIBDIR)/pkgconfig
+	printf '%s\n' 'Name: g4' 'Description: Gemma models in a C program' 'Version: $(VERSION)' \
+		'Cflags: -I$(INCLUDEDIR)' 'Libs: -L$(LIBDIR) -lg4' 'Libs.private: $(LIBS)' \
+		>$(DESTDIR)$(LIBDIR)/pkgconfig/g4.pc
+uninstall:
+	for c in $(CMD); do rm -f $(DESTDIR)$(BINDIR)/$$c $(DESTDIR)$(DATADIR)/bash-completion/completions/$$c \
+		$(DESTDIR)$(DATADIR)/fish/vendor_completions.d/$$c.fish; done
+	for m in $(wildcard man/*.[157]); do rm -f $(DESTDIR)$(DATADIR)/man/man$${m##*.}/$${m##*/}; done
+	rm -f $(DESTDIR)$(DATADIR)/zsh/site-functions/_g4 $(DESTDIR)$(INCLUDEDIR)/g4.h $(DESTDIR)$(LIBDIR)/libg4.a \
+		$(DESTDIR)$(LIBDIR)/libg4.so $(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/pkgconfig/g4.pc
 clean:
-	rm -rf $(B)
+	rm -rf build build-san
 
-.PHONY: all tests check clean
+.PHONY: all tests deps check check-full bench demo lint install uninstall clean FORCE
 .SECONDARY:
--include $(OBJ:.o=.d) $(wildcard $(B)/cmd/*.d $(B)/tests/*/*.d)
+.DELETE_ON_ERROR:
+-include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(CMD:%=$(B)/cmd/%.d) $(TEST_T:.t=.d) $(TEST_BIN:=.d) $(TEST_SO:.so=.d)
