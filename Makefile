@@ -103,7 +103,7 @@ $(TEST_SO): %.so: %.o
 # ---- testing ---------------------------------------------------------------------
 # Tests find what was built under $G4_BUILD.  Each prints TAP; the last line counts them all.
 export G4_BUILD = $(B)
-PROVE = prove -j$(JOBS) -Itests --formatter=Tally
+PROVE = PERL5LIB=tests prove -j$(JOBS) --formatter=Tally
 SHELL_T = $(wildcard tests/*.t tests/*/*.t)
 
 deps:
