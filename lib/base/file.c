@@ -1,0 +1,134 @@
+/* base/file: see file.h. */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+int g4_map_open(g4_map *m, const char *path, g4_err *err)
+{
+    struct stat st;
+    *m = (g4_map){0};
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return g4_fail_errno(err, G4_EIO, "cannot open '%s'", path);
+    int r = G4_OK;
+    if (fstat(fd, &st)) r = g4_fail_errno(err, G4_EIO, "cannot stat '%s'", path);
+    else if (S_ISDIR(st.st_mode)) r = g4_fail(err, G4_EIO, "'%s' is a folder, not a file", path);
+    else if (!S_ISREG(st.st_mode)) r = g4_fail(err, G4_EIO, "'%s' is not a regular file", path);
+    else if (st.st_size > 0) {
+        void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (p == MAP_FAILED) r = g4_fail_errno(err, G4_EIO, "cannot map '%s'", path);
+        else m->p = p;
+    }
+    close(fd);
+    if (r) return r;
+    m->n = (size_t)st.st_size;
+    m->dev = st.st_dev;
+    m->ino = st.st_ino;
+    m->size = (uint64_t)st.st_size;
+    m->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    return G4_OK;
+}
+
+void g4_map_close(g4_map *m)
+{
+    if (m->p) munmap((void *)(uintptr_t)m->p, m->n);
+    *m = (g4_map){0};
+}
+
+int g4_file_read(const char *path, size_t max, g4_str *out, g4_err *err)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return g4_fail_errno(err, G4_EIO, "cannot open '%s'", path);
+    int r = G4_OK;
+    for (;;) {
+        g4_str_reserve(out, 65536);
+        const ssize_t n = read(fd, out->p + out->n, 65536);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) r = g4_fail_errno(err, G4_EIO, "cannot read '%s'", path);
+        if (n <= 0) break;
+        out->n += (size_t)n;
+        if (out->n > max) {
+            r = g4_fail(err, G4_ELIMIT, "'%s' is larger than %zu bytes", path, max);
+            break;
+        }
+    }
+    out->p[out->n] = 0;
+    close(fd);
+    return r;
+}
+
+int g4_write_all(int fd, const void *data, size_t n)
+{
+    for (const char *p = data; n;) {
+        const ssize_t w = write(fd, p, n);
+        if (w < 0 && errno == EINTR) continue;
+        if (w < 0) return -1;
+        p += w;
+        n -= (size_t)w;
+    }
+    return 0;
+}
+
+int g4_file_write_atomic(const char *path, const void *p, size_t n, g4_err *err)
+{
+    g4_str tmp = {0};
+    g4_str_addf(&tmp, "%s.%ld.tmp", path, (long)getpid());
+    int r = G4_OK;
+    const int fd = open(tmp.p, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) r = g4_fail_errno(err, G4_EIO, "cannot create '%s'", tmp.p);
+    else {
+        if (g4_write_all(fd, p, n) || fsync(fd)) r = g4_fail_errno(err, G4_EIO, "cannot write '%s'", tmp.p);
+        if (close(fd) && !r) r = g4_fail_errno(err, G4_EIO, "cannot write '%s'", tmp.p);
+        if (!r && rename(tmp.p, path)) r = g4_fail_errno(err, G4_EIO, "cannot rename '%s'", tmp.p);
+        if (r) unlink(tmp.p);
+    }
+    g4_str_free(&tmp);
+    return r;
+}
+
+int g4_mkdirs(const char *path, unsigned mode, g4_err *err)
+{
+    char *p = g4_strdup(path);
+    int r = G4_OK;
+    for (char *q = p + 1; !r; q++) {
+        if (*q != '/' && *q) continue;
+        const char keep = *q;
+        *q = 0;
+        if (mkdir(p, mode) && errno != EEXIST) r = g4_fail_errno(err, G4_EIO, "cannot create folder '%s'", p);
+        *q = keep;
+        if (!keep) break;
+    }
+    free(p);
+    return r;
+}
+
+bool g4_file_exists(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+bool g4_is_dir(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+char *g4_xdg_path(const char *var, const char *fallback, const char *sub)
+{
+    g4_str s = {0};
+    const char *v = getenv(var), *home = getenv("HOME");
+    if (v && v[0] == '/') g4_str_adds(&s, v); /* the XDG rule: relative values are ignored */
+    else if (home && home[0]) g4_str_addf(&s, "%s/%s", home, fallback);
+    else return NULL;
+    if (sub) g4_str_addf(&s, "/%s", sub);
+    return g4_str_take(&s);
+}
