@@ -37,7 +37,7 @@ LIBS_TOOL = -ljq -larchive $(LIBS)
 # Kernel files bring their own instruction-set flags and are chosen at run time.
 ARCH := $(shell $(CC) -dumpmachine | cut -d- -f1)
 KERNEL_avx2 = -O3 -mavx2 -mfma -mf16c
-KERNEL_avx512 = -O3 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512bf16 -mprefer-vector-width=512
+KERNEL_avx512 = -O3 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vbmi -mavx512vnni -mprefer-vector-width=512
 KERNEL_neon = -O3 -march=armv8.2-a+dotprod+fp16
 KERNELS_x86_64 = avx2 avx512
 KERNELS_aarch64 = neon

@@ -185,6 +185,7 @@ struct g4_device_ops {
     void (*close)(g4_device *d);
     /* Makes a weight usable (upload, or nothing).  Called once a weight. */
     int (*weight)(g4_device *d, g4_weight *w, g4_err *err);
+    /* kv_new: the description is copied.  Every store begins with a g4_kv_desc. */
     struct g4_kv_store *(*kv_new)(g4_device *d, const g4_kv_desc *desc, g4_err *err);
     void (*kv_free)(g4_device *d, struct g4_kv_store *kv);
     void (*kv_copy)(g4_device *d, struct g4_kv_store *kv, uint32_t pool, int32_t from, int32_t to); /* a whole block */
@@ -201,6 +202,12 @@ struct g4_device {             /* first member of every device's own struct */
     const struct g4_device_ops *ops;
     char info[64];             /* "cpu avx512", "ref": the level that is used */
     uint32_t threads;
+};
+
+struct g4_plan {               /* first member of every device's own plan; filled by g4_plan_new */
+    g4_plan_desc desc;         /* bufs copied behind it; ops are the caller's */
+    const g4_kv_desc *kv;      /* NULL: no op has to do with the cache */
+    uint32_t n_vocab;          /* rows of the EMBED weight; 0: none */
 };
 
 g4_device *g4_device_open(const struct g4_device_params *p, g4_err *err);
