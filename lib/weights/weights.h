@@ -58,7 +58,7 @@ bool g4_kv_i64(const g4_kv *kv, uint64_t i, int64_t *out);
 bool g4_kv_f64(const g4_kv *kv, uint64_t i, double *out);
 bool g4_kv_bool(const g4_kv *kv, uint64_t i, bool *out);
 bool g4_kv_str(const g4_kv *kv, g4_sv *out);              /* a scalar string */
-/* *at starts NULL; gives the strings of an array in order. */
+/* *at starts NULL; gives the strings of an array in order; the caller stops after kv->n. */
 bool g4_kv_next_str(const g4_kv *kv, const uint8_t **at, g4_sv *out);
 
 /* A side file of a folder ("config.json", "tokenizer.json", "tokenizer.model",
