@@ -18,7 +18,8 @@ struct g4_vocab {
     uint32_t n_merge;       /* rank form */
     const g4_sv *merge;     /* [n_merge] "left right", split at the first space at byte >= 1 */
     int32_t bos, eos, unk, pad; /* -1: none */
-    /* Where the arrays live when they do not borrow the file; freed with the tokenizer. */
+    /* Where the arrays live when they do not borrow the file: a g4_alloc'ed arena, freed with the
+     * tokenizer; NULL: everything is borrowed. */
     struct g4_arena *own;
 };
 
