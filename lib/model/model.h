@@ -27,6 +27,7 @@ struct g4_hparams {
     uint32_t n_expert, k_expert, d_expert;
     float eps, attn_scale, attn_softcap, final_softcap;
     float rope_base[2], rope_factor; /* [0] global, [1] local; angles of global layers divided by rope_factor */
+    float rope_partial;      /* global layers: share of the pairs that rotate (the exponent spans all of them); 1: all */
     bool v_norm, qk_norm, post_norms, encoder;
     uint32_t first_shared;   /* first layer that owns no KV and after which none does; n_layer: none */
     uint32_t d_embed;        /* encoders: components of the result */
@@ -70,7 +71,8 @@ struct g4_net {              /* a plan and the buffers a caller reads */
     int32_t logits;          /* buffer [OUT, n_vocab]; -1: none (encoder) */
     int32_t final;           /* buffer [OUT or ALL, d_model] after the last norm */
     int32_t pooled, unnormalised, embedding; /* encoders, SEQ rows; -1: none */
-    int32_t *hidden;         /* [n_layer + 1] with TAPS, else NULL */
+    int32_t *hidden;         /* [n_layer + 1] with TAPS, else NULL.  Layers behind the last that owns KV run on OUT
+                              * rows: to read all rows of every layer, make every row an output row. */
     int32_t ple;             /* per-layer inputs buffer; -1: none */
     uint32_t max_rows, max_out, max_seq;
     void *own;               /* ops and descriptions; freed by g4_model_net_free */
