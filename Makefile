@@ -90,11 +90,12 @@ $(B)/$(SONAME): $(LIB_OBJ)
 $(B)/libg4.so: $(B)/$(SONAME)
 	ln -sf $(SONAME) $@
 
-LINK = $(CC) $(CFLAGS) $(LDFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LIBS_TOOL)
+LINK = $(CC) $(CFLAGS) $(LDFLAGS_ALL) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS_TOOL)
 $(CMD:%=$(B)/%): $(B)/%: $(B)/cmd/%.o $(CMD_OBJ) $(B)/libg4-tool.a
 	$(LINK)
 $(TEST_T): %.t: %.o $(B)/libg4-tool.a
 	$(LINK)
+$(B)/tests/probe: $(patsubst %.c,$(B)/%.o,$(wildcard tests/probe_*.c))
 $(TEST_BIN): %: %.o $(B)/libg4-tool.a
 	$(LINK)
 $(TEST_SO): %.so: %.o
