@@ -77,10 +77,25 @@ int g4_write_all(int fd, const void *data, size_t n)
     return 0;
 }
 
+/* A name's entry is on disk once its folder is; where that cannot be had, the
+ * file is complete all the same. */
+static void sync_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *dir = !slash ? g4_strdup(".") : g4_strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    const int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+    free(dir);
+}
+
 int g4_file_write_atomic(const char *path, const void *p, size_t n, g4_err *err)
 {
+    static unsigned count; /* threads of one process do not meet either */
     g4_str tmp = {0};
-    g4_str_addf(&tmp, "%s.%ld.tmp", path, (long)getpid());
+    g4_str_addf(&tmp, "%s.%ld-%u.tmp", path, (long)getpid(), __atomic_fetch_add(&count, 1, __ATOMIC_RELAXED));
     int r = G4_OK;
     const int fd = open(tmp.p, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0) r = g4_fail_errno(err, G4_EIO, "cannot create '%s'", tmp.p);
@@ -89,6 +104,7 @@ int g4_file_write_atomic(const char *path, const void *p, size_t n, g4_err *err)
         if (close(fd) && !r) r = g4_fail_errno(err, G4_EIO, "cannot write '%s'", tmp.p);
         if (!r && rename(tmp.p, path)) r = g4_fail_errno(err, G4_EIO, "cannot rename '%s'", tmp.p);
         if (r) unlink(tmp.p);
+        else sync_folder(path);
     }
     g4_str_free(&tmp);
     return r;
@@ -102,7 +118,7 @@ int g4_mkdirs(const char *path, unsigned mode, g4_err *err)
         if (*q != '/' && *q) continue;
         const char keep = *q;
         *q = 0;
-        if (mkdir(p, mode) && errno != EEXIST) r = g4_fail_errno(err, G4_EIO, "cannot create folder '%s'", p);
+        if (mkdir(p, mode) && !(errno == EEXIST && g4_is_dir(p))) r = g4_fail_errno(err, G4_EIO, "cannot create folder '%s'", p);
         *q = keep;
         if (!keep) break;
     }
@@ -125,7 +141,7 @@ bool g4_is_dir(const char *path)
 char *g4_xdg_path(const char *var, const char *fallback, const char *sub)
 {
     g4_str s = {0};
-    const char *v = getenv(var), *home = getenv("HOME");
+    const char *v = var ? getenv(var) : NULL, *home = getenv("HOME");
     if (v && v[0] == '/') g4_str_adds(&s, v); /* the XDG rule: relative values are ignored */
     else if (home && home[0]) g4_str_addf(&s, "%s/%s", home, fallback);
     else return NULL;

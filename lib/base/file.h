@@ -27,7 +27,7 @@ int g4_mkdirs(const char *path, unsigned mode, g4_err *err);
 bool g4_file_exists(const char *path);
 bool g4_is_dir(const char *path);
 
-/* $VAR when absolute, else $HOME/fallback; then "/" and sub (may be NULL) behind it.
+/* $VAR (var may be NULL) when absolute, else $HOME/fallback; then "/" and sub (may be NULL) behind it.
  * NULL when neither is set.  Caller frees. */
 char *g4_xdg_path(const char *var, const char *fallback, const char *sub);
 

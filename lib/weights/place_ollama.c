@@ -1,0 +1,132 @@
+/* weights/place_ollama: the Ollama store, read in place.
+ *
+ *   manifests/HOST/NAMESPACE/MODEL/TAG   JSON: layers with mediaType, digest, size
+ *   blobs/sha256-HEX                     their content
+ *
+ * Names compare without case; the folders keep the case of the first pull. */
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "weights/place.h"
+
+enum { MANIFEST_MAX = 4 << 20, N_PART = 4 };
+
+#define MEDIA "application/vnd.ollama.image."
+
+/* [HOST/][NAMESPACE/]MODEL[:TAG] into host, namespace, model, tag. */
+static bool parse(const char *text, char *part[N_PART])
+{
+    const char *slash = strrchr(text, '/'), *model = slash ? slash + 1 : text, *colon = strchr(model, ':');
+    const char *first = slash ? strchr(text, '/') : NULL;
+    part[2] = colon ? g4_strndup(model, (size_t)(colon - model)) : g4_strdup(model);
+    part[3] = g4_strdup(colon ? colon + 1 : "latest");
+    if (slash && first == slash) {
+        part[0] = g4_strdup("registry.ollama.ai");
+        part[1] = g4_strndup(text, (size_t)(slash - text));
+    } else if (slash) {
+        part[0] = g4_strndup(text, (size_t)(first - text));
+        part[1] = g4_strndup(first + 1, (size_t)(slash - first - 1));
+    } else {
+        part[0] = g4_strdup("registry.ollama.ai");
+        part[1] = g4_strdup("library");
+    }
+    static const char word[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.:";
+    for (int i = 0; i < N_PART; i++) {
+        const size_t n = strlen(part[i]);
+        if (!n || n > (i ? 80u : 350u) || strspn(part[i], word) != n || strchr("-.:", *part[i])) return false;
+        if ((i && strchr(part[i], ':')) || (i == 1 && strchr(part[i], '.'))) return false;
+    }
+    return true;
+}
+
+/* dir/name, or the entry that differs in case only; NULL when there is none. */
+static char *entry(const char *dir, const char *name)
+{
+    char *p = g4_place_join(dir, name);
+    if (g4_file_exists(p) || g4_is_dir(p)) return p;
+    free(p);
+    p = NULL;
+    DIR *d = opendir(dir);
+    for (struct dirent *e; d && !p && (e = readdir(d));)
+        if (!strcasecmp(e->d_name, name)) p = g4_place_join(dir, e->d_name);
+    if (d) closedir(d);
+    return p;
+}
+
+static char *manifest_of(const char *root, char *const part[N_PART])
+{
+    char *p = g4_place_join(root, "manifests");
+    for (int i = 0; i < N_PART && p; i++) {
+        char *next = entry(p, part[i]);
+        free(p);
+        p = next;
+    }
+    return p;
+}
+
+/* The model layer's blob. */
+static int use_layers(const char *root, const char *manifest, g4_json layers, char **path, char **digest, g4_err *err)
+{
+    g4_json model = {0};
+    bool tensors = false;
+    for (g4_json_it it = g4_json_iter(layers); g4_json_next(&it);) {
+        const g4_json media = g4_json_get(it.value, "mediaType");
+        if (!model.p && g4_json_is(media, MEDIA "model")) model = it.value;
+        tensors |= g4_json_is(media, MEDIA "tensor");
+    }
+    if (!model.p && tensors) return g4_fail(err, G4_EUNSUP, "'%s' is an MLX build, not a GGUF model", manifest);
+    char *d = g4_json_dup(g4_json_get(model, "digest"));
+    *digest = d && !strncmp(d, "sha256:", 7) ? g4_place_digest(d + 7) : NULL;
+    free(d);
+    if (!*digest) return g4_fail(err, G4_EFORMAT, "'%s' names no model layer with a SHA-256 digest", manifest);
+    int64_t size;
+    if (!g4_json_i64(g4_json_get(model, "size"), &size) || size < 0) return g4_fail(err, G4_EFORMAT, "'%s': a layer without its size", manifest);
+    g4_str s = {0};
+    g4_str_addf(&s, "%s/blobs/sha256-%s", root, *digest + 7);
+    const size_t n = s.n;
+    g4_str_adds(&s, "-partial");
+    const bool partial = g4_file_exists(s.p);
+    s.p[s.n = n] = 0;
+    *path = g4_str_take(&s);
+    if (partial) return g4_fail(err, G4_EMODEL, "'%s' is still being downloaded", *path);
+    return g4_place_check_blob(*path, size, err);
+}
+
+static int look(const char *root, char *const part[N_PART], char **path, char **digest, g4_err *err)
+{
+    char *manifest = manifest_of(root, part);
+    if (!manifest) return 0;
+    g4_str text = {0};
+    g4_json top = {0};
+    g4_err why = {0};
+    int rc = g4_file_read(manifest, MANIFEST_MAX, &text, err);
+    if (!rc && g4_json_check(text.p, text.n, &top, &why)) rc = g4_fail(err, G4_EFORMAT, "'%s': %s", manifest, why.msg);
+    if (!rc) rc = use_layers(root, manifest, g4_json_get(top, "layers"), path, digest, err);
+    g4_str_free(&text);
+    free(manifest);
+    return rc ? rc : 1;
+}
+
+int g4_place_ollama(const char *ref, char **path, char **digest, g4_str *looked, g4_err *err)
+{
+    char *part[N_PART] = {0}, *root[2] = {0};
+    int rc = 0;
+    if (parse(ref, part)) {
+        root[0] = g4_place_env("OLLAMA_MODELS");
+        if (!root[0]) { /* a user's own, then the system service's */
+            root[0] = g4_xdg_path(NULL, ".ollama/models", NULL);
+            root[1] = g4_strdup("/usr/share/ollama/.ollama/models");
+        }
+        g4_place_note(looked, "Ollama's store", root[0]);
+        for (int i = 0; i < 2 && !rc; i++)
+            if (root[i]) rc = look(root[i], part, path, digest, err);
+    }
+    for (int i = 0; i < N_PART; i++) free(part[i]);
+    free(root[0]);
+    free(root[1]);
+    return rc;
+}
