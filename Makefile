@@ -98,8 +98,9 @@ $(TEST_T): %.t: %.o $(B)/libg4-tool.a
 $(B)/tests/probe: $(patsubst %.c,$(B)/%.o,$(wildcard tests/probe_*.c))
 $(TEST_BIN): %: %.o $(B)/libg4-tool.a
 	$(LINK)
-$(TEST_SO): %.so: %.o
-	$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $^ -ldl
+$(TEST_SO): $(B)/%.so: %.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -Wall -Wextra -fPIC -shared -MMD -MP -o $@ $< -ldl
 
 # ---- testing ---------------------------------------------------------------------
 # Tests find what was built under $G4_BUILD.  Each prints TAP; the last line counts them all.

@@ -1,0 +1,42 @@
+# bash completion for the g4 commands: asks the command for its options, so nothing here drifts.
+
+# _g4_value WORDS CUR: completes a value; WORDS is what the option table calls it
+_g4_value() {
+    local words=${1#\[=}
+    words=${words%\]}
+    case $words in
+    *FILE* | *PATH* | *OUT* | *MODEL*) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
+    *[A-Z]*) ;;
+    *\|*) mapfile -t COMPREPLY < <(compgen -W "${words//|/ }" -- "$2") ;;
+    esac
+}
+
+_g4() {
+    local command=$1 cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+    local letter name value help options=()
+    COMPREPLY=()
+    # bash cuts words at '=': --name=cur stands in three words
+    local joined=
+    if [ "$cur" = = ]; then
+        joined=$prev cur=
+    elif [ "$prev" = = ]; then
+        joined=${COMP_WORDS[COMP_CWORD - 2]}
+    fi
+    while IFS=$'\037' read -r letter name value help; do
+        if [ -n "$value" ]; then
+            if [ -n "$joined" ]; then
+                [ "$joined" = "$name" ] && { _g4_value "$value" "$cur"; return; }
+            elif [ "${value#\[=}" = "$value" ] && { [ "$prev" = "$name" ] || [ "$prev" = "$letter" ]; }; then
+                _g4_value "$value" "$cur"
+                return
+            fi
+        fi
+        options+=("$name")
+    done < <("$command" --completion-helper 2>/dev/null | tr '\t' '\037') # read would join empty fields at tabs
+    case $cur in
+    -*) mapfile -t COMPREPLY < <(compgen -W "${options[*]}" -- "$cur") ;;
+    *) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    esac
+}
+
+complete -F _g4 g4-gen
