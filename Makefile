@@ -56,17 +56,23 @@ CMD := $(patsubst cmd/%.c,%,$(wildcard cmd/g4-*.c))
 CMD_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out cmd/g4-%.c,$(wildcard cmd/*.c)))
 TEST_T := $(patsubst %.c,$(B)/%.t,$(wildcard tests/unit/*.c tests/ops/*.c tests/vectors/*.c tests/fuzz/*.c))
 TEST_BIN := $(patsubst %.c,$(B)/%,$(wildcard tests/probe.c tests/bench/*.c))
+# Test files kept compressed; unpacked under $(B)/data.
+DATA := $(patsubst tests/data/%.gz,$(B)/data/%,$(wildcard tests/data/*/*/*.gz))
 TEST_SO := $(patsubst %.c,$(B)/%.so,$(wildcard tests/fault/*.c))
 
 # ---- building ------------------------------------------------------------------
 all: $(CMD:%=$(B)/%) $(B)/libg4.a $(B)/libg4.so
-tests: all $(TEST_T) $(TEST_BIN) $(TEST_SO)
+tests: all $(TEST_T) $(TEST_BIN) $(TEST_SO) $(DATA)
 
 $(foreach k,$(KERNELS),$(eval $(B)/lib/device/cpu/$(k)%.o: KERNEL_FLAGS = $(KERNEL_$(k))))
 $(B)/lib/device/cpu/ref.o $(B)/lib/device/cpu/ref_attend.o $(B)/lib/device/cpu/ref_moe.o: KERNEL_FLAGS = -O3
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_ALL) $(KERNEL_FLAGS) -MMD -MP -c -o $@ $<
+
+$(DATA): $(B)/data/%: tests/data/%.gz
+	@mkdir -p $(@D)
+	gzip -dc $< >$@
 
 # Changed flags rebuild everything: objects with and without a sanitizer never meet in one program.
 FLAGS = $(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_ALL) $(foreach k,$(KERNELS),$(KERNEL_$(k)))
