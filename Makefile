@@ -64,7 +64,7 @@ TEST_SO := $(patsubst %.c,$(B)/%.so,$(wildcard tests/fault/*.c))
 all: $(CMD:%=$(B)/%) $(B)/libg4.a $(B)/libg4.so
 tests: all $(TEST_T) $(TEST_BIN) $(TEST_SO) $(DATA)
 
-$(foreach k,$(KERNELS),$(eval $(B)/lib/device/cpu/$(k)%.o: KERNEL_FLAGS = $(KERNEL_$(k))))
+$(foreach k,$(KERNELS),$(eval $(B)/lib/device/cpu/$(k)%: KERNEL_FLAGS = $(KERNEL_$(k))))
 $(B)/lib/device/cpu/ref.o $(B)/lib/device/cpu/ref_attend.o $(B)/lib/device/cpu/ref_moe.o: KERNEL_FLAGS = -O3
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)

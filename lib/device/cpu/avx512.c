@@ -1,7 +1,9 @@
 /* device/cpu/avx512: the kernels of the level avx512. */
 #include "device/cpu/levels.h"
 
-const struct g4_cpu_kernel *g4_cpu_avx512_kernel(const g4_op *op)
-{
-    return g4_cpu_ref.kernel(op);
-}
+#include "device/cpu/simd_avx512.h"
+
+#include "device/cpu/vmath.h"
+#include "device/cpu/unpack.h"
+#include "device/cpu/matmul.h"
+#include "device/cpu/kernels.h"
