@@ -119,6 +119,7 @@ deps:
 check: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) tests
 	@tests/fetch-weights || true
+	@tests/fetch-tokenizer || true
 	$(PROVE) $(SHELL_T) $(TEST_T)
 check-full:
 	@tests/setup check full
