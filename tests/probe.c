@@ -13,6 +13,7 @@ static const struct {
 } commands[] = {
     { "encode", probe_encode },
     { "decode", probe_decode },
+    { "logits", probe_logits },
 };
 
 const char *probe_option(int argc, char **argv, const char *name, const char *fallback)

@@ -10,6 +10,7 @@
 /* A subcommand gets what stands behind its name and returns the exit status. */
 int probe_encode(int argc, char **argv);
 int probe_decode(int argc, char **argv);
+int probe_logits(int argc, char **argv);
 
 /* Calls one() for every line of stdin and prints what it appends to out, a line
  * each.  A line that is not JSON, and one() failing, prints {"error":{...}}.

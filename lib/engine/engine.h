@@ -99,7 +99,7 @@ struct g4_forward {
     float *hidden;     /* [layers + 1, T, d] or NULL */
     float *final;      /* [T, d] or NULL */
     float *ple;        /* [T, layers * d_ple] or NULL */
-    float *pooled, *unnormalised, *embedding; /* encoders, [d_embed] (pooled: before the dense head) or NULL */
+    float *pooled, *unnormalised, *embedding; /* encoders, [d_embed] (pooled: [d_model], before the head) or NULL */
 };
 int g4_core_forward(g4_core *c, const int32_t *ids, uint32_t n, uint32_t chunk, const struct g4_forward *out, g4_err *err);
 

@@ -70,7 +70,8 @@ struct g4_net {              /* a plan and the buffers a caller reads */
     g4_plan *plan;
     int32_t logits;          /* buffer [OUT, n_vocab]; -1: none (encoder) */
     int32_t final;           /* buffer [OUT or ALL, d_model] after the last norm */
-    int32_t pooled, unnormalised, embedding; /* encoders, SEQ rows; -1: none */
+    int32_t pooled, unnormalised, embedding; /* encoders, SEQ rows: mean of the final rows [d_model], behind the
+                              * head and unit length [d_embed]; -1: none */
     int32_t *hidden;         /* [n_layer + 1] with TAPS, else NULL.  Layers behind the last that owns KV run on OUT
                               * rows: to read all rows of every layer, make every row an output row. */
     int32_t ple;             /* per-layer inputs buffer; -1: none */

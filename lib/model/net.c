@@ -362,8 +362,8 @@ static void encoder_end(struct builder *b, struct g4_net *net)
     p->src = b->a;
     p->dst[0] = mean;
     int16_t y = mean;
+    net->pooled = mean;
     if (m->project) y = matmul(b, "project", m->project, y, 1.0f);
-    net->pooled = y;
     if (m->dense[0]) {
         y = matmul(b, "dense_2", m->dense[0], y, 1.0f);
         y = matmul(b, "dense_3", m->dense[1], y, 1.0f);
