@@ -6,11 +6,16 @@
 #include "g4.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/jq.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/thread.h"
+#include "record/compose.h"
+#include "record/input.h"
+#include "record/journal.h"
+#include "record/output.h"
 
 #endif
