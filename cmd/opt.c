@@ -44,6 +44,17 @@ static void remember(struct g4_opts *p, const struct g4_opt *o, const char *valu
     *raw = g4_str_take(&s);
 }
 
+static bool is_word(const char *words, const char *value)
+{
+    const size_t n = strlen(value);
+    for (const char *p = words; *p;) {
+        const size_t len = strcspn(p, "|");
+        if (len == n && memcmp(p, value, n) == 0) return true;
+        p += len + (p[len] == '|');
+    }
+    return false;
+}
+
 /* value: NULL when left out, "no" for --no-NAME. */
 static int apply(struct g4_opts *p, const struct g4_opt *o, const char *value, bool off, g4_err *err)
 {
@@ -53,7 +64,11 @@ static int apply(struct g4_opts *p, const struct g4_opt *o, const char *value, b
     case G4_OPTK_TITLE: break;
     case G4_OPTK_LATER: return g4_fail(err, G4_EUSAGE, "'--%s' is not supported yet", o->name);
     case G4_OPTK_FLAG: *(bool *)at = !off; break;
-    case G4_OPTK_TEXT: *(const char **)at = value; break;
+    case G4_OPTK_TEXT:
+        if ((o->flags & G4_OPTF_WORDS) && !is_word(o->arg, value))
+            return g4_fail(err, G4_EUSAGE, "'--%s' is one of %s, not '%s'", o->name, o->arg, value);
+        *(const char **)at = value;
+        break;
     case G4_OPTK_LIST:
     case G4_OPTK_PAIR: g4_opt_list_add(at, value); break;
     case G4_OPTK_CALL:
@@ -285,7 +300,11 @@ int g4_opts_parse(struct g4_opts *p, const struct g4_opt_command *cmd, void *sel
     p->self = self;
     p->raw = g4_alloc((n + 1) * sizeof *p->raw);
     struct words w = { argv, argc, 1 };
-    const int rc = config_file(p, err);
+    int rc = config_file(p, err);
+    for (const struct g4_opt *o = cmd->opts; o->name && !rc; o++) {
+        const char *value = o->env ? getenv(o->env) : NULL;
+        if (value && *value) rc = apply(p, o, value, false, err);
+    }
     if (rc) return rc;
     return command_line(p, &w, err);
 }
@@ -294,7 +313,10 @@ void g4_opts_key(const struct g4_opts *p, g4_str *out)
 {
     for (const struct g4_opt *o = p->cmd->opts; o->name; o++) {
         const char *raw = p->raw[o - p->cmd->opts];
-        if (raw && (o->flags & G4_OPTF_RESULT)) g4_str_addf(out, "%s=%s\n", o->name, raw);
+        if (!raw || !(o->flags & G4_OPTF_RESULT)) continue;
+        g4_str_addf(out, "%s ", o->name);
+        g4_json_put_str(out, raw, strlen(raw));
+        g4_str_addc(out, '\n');
     }
 }
 

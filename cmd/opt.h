@@ -29,6 +29,7 @@ enum {
     G4_OPTF_RESULT = 4,   /* what is written depends on it: part of the key of a resumed run */
     G4_OPTF_ONCE = 8,     /* makes no sense as a default: not taken from the config file */
     G4_OPTF_HIDDEN = 16,
+    G4_OPTF_WORDS = 32,   /* TEXT: one of the words of arg */
 };
 
 struct g4_opt_list {
@@ -46,6 +47,7 @@ struct g4_opt {
     unsigned flags;
     uint32_t bit;     /* set in the uint32_t at g4_opt_command.bits when the option is given */
     double lo, hi;
+    const char *env;  /* environment variable that gives a default, or NULL */
     int (*set)(void *self, const struct g4_opt *o, const char *value, g4_err *err); /* CALL */
 };
 
@@ -63,16 +65,15 @@ struct g4_opts { /* filled by g4_opts_parse; {0} before */
     void *self;
     char **raw;           /* the last value given, option by option (RESULT ones) */
     struct g4_opt_list operands;
-    char *config;         /* text of the config file: values point into it */
     g4_arena keep;
 };
 
-/* Reads the config file, then argv.  G4_EUSAGE with the message otherwise.
+/* Reads the config file, the environment, then argv.  G4_EUSAGE with the message otherwise.
  * --help, --version and --completion-helper print and exit with status 0. */
 int g4_opts_parse(struct g4_opts *p, const struct g4_opt_command *cmd, void *self, int argc, char **argv, g4_err *err);
 void g4_opts_free(struct g4_opts *p);
 
-/* What the results depend on, one `name=value` line each (for the journal). */
+/* What the results depend on, one `name "value"` line each (for the journal). */
 void g4_opts_key(const struct g4_opts *p, g4_str *out);
 
 void g4_opt_list_add(struct g4_opt_list *l, const char *v);

@@ -17,5 +17,6 @@
 #include "record/input.h"
 #include "record/journal.h"
 #include "record/output.h"
+#include "verb/generate.h"
 
 #endif

@@ -33,7 +33,7 @@ enum { /* members that are dropped only when they are written anew */
 static bool replaced(g4_json key, unsigned anew)
 {
     static const char *const generated[] = { "text", "thinking", "tool_calls", "finish_reason", "usage",
-                                             "model", "seed", "logprobs", "stats", "error" };
+                                             "model", "seed", "logprobs", "error" };
     for (size_t i = 0; i < sizeof generated / sizeof *generated; i++)
         if (g4_json_is(key, generated[i])) return true;
     return ((anew & NEW_MESSAGES) && g4_json_is(key, "messages")) || ((anew & NEW_SAMPLE) && g4_json_is(key, "sample"));
@@ -88,20 +88,6 @@ static void put_model(const struct g4_compose *c, g4_str *out)
     g4_str_addc(out, '}');
 }
 
-static double rate(uint32_t tokens, double ms)
-{
-    return ms > 0 ? (double)tokens / ms * 1000 : 0;
-}
-
-static void put_stats(const g4_result *res, g4_str *out)
-{
-    const uint32_t fresh = res->prompt_tokens - res->cached_tokens;
-    name(out, "stats");
-    g4_str_addf(out, "{\"cached_tokens\":%u,\"prompt_ms\":%.1f,\"prompt_tps\":%.1f,\"decode_ms\":%.1f,\"decode_tps\":%.1f}",
-                res->cached_tokens, res->prompt_ms, rate(fresh, res->prompt_ms), res->decode_ms,
-                rate(res->completion_tokens, res->decode_ms));
-}
-
 /* ---- g4's own records ---------------------------------------------------- */
 
 void g4_compose_result(const struct g4_compose *c, const g4_record *r, uint32_t sample, const g4_result *res, g4_str *out)
@@ -125,7 +111,6 @@ void g4_compose_result(const struct g4_compose *c, const g4_record *r, uint32_t 
     name(out, "seed");
     g4_str_addf(out, "%" PRIu64, res->seed);
     put_json(out, "logprobs", res->logprobs);
-    if (c->stats) put_stats(res, out);
     g4_str_addc(out, '}');
 }
 

@@ -2,7 +2,7 @@
  * byte and in their order, behind them the members g4 adds.
  *
  * What an earlier generation may have left (text, thinking, tool_calls,
- * finish_reason, usage, model, seed, logprobs, stats, error) is one set: all of
+ * finish_reason, usage, model, seed, logprobs, error) is one set: all of
  * it goes when a new one comes.  data, messages, tools and sample go only when
  * they are written anew. */
 #ifndef G4_RECORD_COMPOSE_H
@@ -13,7 +13,6 @@
 struct g4_compose {
     const char *model_name, *model_digest; /* NULL: no `model` member */
     bool sample;                           /* several samples: write their number */
-    bool stats;                            /* times and cached tokens too */
 };
 
 /* All append one compact line without a newline. */

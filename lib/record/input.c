@@ -73,7 +73,7 @@ static void finish(g4_input *in, g4_record *r)
 {
     if (!r->err.code && g4_json_type(r->root) != G4_JSON_OBJECT)
         g4_fail(&r->err, G4_EINPUT, "a record must be a JSON object");
-    if (!r->err.code) g4_request_make(r, (g4_sv){ in->parts.p, in->parts.n });
+    if (!r->err.code) g4_request_make(r, in->p.prefill, (g4_sv){ in->parts.p, in->parts.n });
     enqueue(in, r);
 }
 
@@ -188,7 +188,7 @@ static void take_file(g4_input *in, struct g4_item *item)
     g4_record *r = record_new(item->name, 0);
     r->json = text; /* the request is made from the whole, then the path alone stays */
     r->root = (g4_json){ text.p, text.n };
-    g4_request_make(r, (g4_sv){ in->parts.p, in->parts.n });
+    g4_request_make(r, in->p.prefill, (g4_sv){ in->parts.p, in->parts.n });
     if (!r->request.n) r->request = r->json;
     else g4_str_free(&r->json);
     r->json = json;
@@ -279,8 +279,6 @@ static void take_item(g4_input *in, struct g4_item *item)
  * document's end belongs to the file, not to the question. */
 static void document_done(g4_input *in)
 {
-    const char *ask = in->p.instruction ? in->p.instruction : "";
-    g4_str prompt = {0};
     if (in->failed) return;
     if (!in->p.keep_text && in->text.n && in->text.p[in->text.n - 1] == '\n') in->text.n--;
     if (!in->p.keep_text && in->text.n && in->text.p[in->text.n - 1] == '\r') in->text.n--;
@@ -288,21 +286,17 @@ static void document_done(g4_input *in)
         refuse(in, "input", 0, G4_EINPUT, "no text to read");
         return;
     }
-    g4_str_adds(&prompt, ask);
-    if (prompt.n && in->text.n) g4_str_adds(&prompt, "\n\n");
-    g4_str_add(&prompt, in->text.p, in->text.n);
     g4_record *r = record_new("input", 0);
-    put_member(&r->json, "prompt", prompt.p ? prompt.p : "", prompt.n);
+    put_member(&r->json, "prompt", in->text.p ? in->text.p : "", in->text.n);
     g4_str_addc(&r->json, '}');
     r->root = (g4_json){ r->json.p, r->json.n };
-    g4_request_make(r, (g4_sv){ in->parts.p, in->parts.n });
+    g4_request_make(r, in->p.prefill, (g4_sv){ in->parts.p, in->parts.n });
     if (!r->request.n) r->request = r->json;
     else g4_str_free(&r->json);
     r->json = (g4_str){0};
     g4_str_adds(&r->json, "{}");
     r->root = (g4_json){ r->json.p, r->json.n };
-    if (in->p.keep_text) r->text = prompt;
-    else g4_str_free(&prompt);
+    if (in->p.keep_text) g4_str_add(&r->text, in->text.p, in->text.n);
     enqueue(in, r);
 }
 

@@ -18,12 +18,12 @@ enum g4_input_mode {
 
 struct g4_input_params { /* pointers are borrowed */
     enum g4_input_mode mode;
-    const char *instruction;       /* DOCUMENT: stands before the document; else the engine's operand */
     struct g4_source_params source; /* kind is set here */
     const char *map;               /* jq program, or NULL */
     g4_json vars;                  /* its $names, an object */
     const char *const *attach;     /* files attached to every record */
     size_t n_attach;
+    bool prefill;                  /* records whose last turn is the assistant's are continued, unless they say no */
     bool keep_text;                /* fill g4_record.text, and take nothing off a document's end */
 };
 

@@ -189,11 +189,10 @@ static void attach(g4_json record, g4_sv parts, g4_str *out)
 
 /* The conversation is complete: its last turn is the assistant's, without
  * calls, and is not to be continued. */
-static bool is_answered(g4_json record)
+static bool is_answered(g4_json record, bool prefill)
 {
     const g4_json messages = g4_json_get(record, "messages");
     const size_t n = g4_json_count(messages);
-    bool prefill = false;
     if (g4_json_type(messages) != G4_JSON_ARRAY || !n) return false;
     const g4_json last = g4_json_at(messages, n - 1);
     g4_json_bool(g4_json_path(record, "options", "prefill"), &prefill);
@@ -201,10 +200,10 @@ static bool is_answered(g4_json record)
            g4_json_count(g4_json_get(last, "tool_calls")) == 0;
 }
 
-void g4_request_make(g4_record *r, g4_sv parts)
+void g4_request_make(g4_record *r, bool prefill, g4_sv parts)
 {
     const g4_json root = r->root, body = g4_json_get(root, "body");
-    if (given(g4_json_get(root, "error")) || is_answered(root)) {
+    if (given(g4_json_get(root, "error")) || is_answered(root, prefill)) {
         r->pass = true;
         return;
     }

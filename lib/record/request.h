@@ -10,7 +10,8 @@
 int g4_request_part(const char *path, g4_str *part, g4_err *err);
 
 /* Fills pass, batch, has_chat, request and err from r->root.  parts: content
- * parts joined by commas, or {NULL, 0}. */
-void g4_request_make(g4_record *r, g4_sv parts);
+ * parts joined by commas, or {NULL, 0}.  prefill: a final assistant turn is
+ * continued unless the record says otherwise. */
+void g4_request_make(g4_record *r, bool prefill, g4_sv parts);
 
 #endif
