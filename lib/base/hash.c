@@ -1,7 +1,10 @@
 /* base/hash: see hash.h. */
 #include "base/hash.h"
 
+#include <pthread.h>
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
 
 /* FIPS 180-4 section 4.2.2. */
 static const uint32_t K[64] = {
@@ -15,28 +18,38 @@ static const uint32_t K[64] = {
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
 };
 
-static uint32_t ror(uint32_t x, int n)
+static uint32_t ror(uint32_t x, unsigned n)
 {
     return x >> n | x << (32 - n);
 }
 
+static uint32_t be32(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
 static void block(g4_sha256 *s, const uint8_t *p)
 {
-    uint32_t w[64], v[8];
-    for (int i = 0; i < 16; i++)
-        w[i] = (uint32_t)p[4 * i] << 24 | (uint32_t)p[4 * i + 1] << 16 | (uint32_t)p[4 * i + 2] << 8 | p[4 * i + 3];
+    uint32_t w[64];
+    for (int i = 0; i < 16; i++) w[i] = be32(p + 4 * i);
     for (int i = 16; i < 64; i++)
         w[i] = w[i - 16] + w[i - 7] + (ror(w[i - 15], 7) ^ ror(w[i - 15], 18) ^ w[i - 15] >> 3) +
                (ror(w[i - 2], 17) ^ ror(w[i - 2], 19) ^ w[i - 2] >> 10);
-    memcpy(v, s->h, sizeof v);
+    uint32_t a = s->h[0], b = s->h[1], c = s->h[2], d = s->h[3], e = s->h[4], f = s->h[5], g = s->h[6], h = s->h[7];
     for (int i = 0; i < 64; i++) {
-        const uint32_t t1 = v[7] + (ror(v[4], 6) ^ ror(v[4], 11) ^ ror(v[4], 25)) + ((v[4] & v[5]) ^ (~v[4] & v[6])) + K[i] + w[i];
-        const uint32_t t2 = (ror(v[0], 2) ^ ror(v[0], 13) ^ ror(v[0], 22)) + ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
-        memmove(v + 1, v, 7 * sizeof *v);
-        v[4] += t1;
-        v[0] = t1 + t2;
+        const uint32_t t1 = h + (ror(e, 6) ^ ror(e, 11) ^ ror(e, 25)) + ((e & f) ^ (~e & g)) + K[i] + w[i];
+        const uint32_t t2 = (ror(a, 2) ^ ror(a, 13) ^ ror(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+        h = g;
+        g = f;
+        f = e;
+        e = d + t1;
+        d = c;
+        c = b;
+        b = a;
+        a = t1 + t2;
     }
-    for (int i = 0; i < 8; i++) s->h[i] += v[i];
+    const uint32_t add[8] = { a, b, c, d, e, f, g, h };
+    for (int i = 0; i < 8; i++) s->h[i] += add[i];
 }
 
 void g4_sha256_init(g4_sha256 *s)
@@ -113,4 +126,21 @@ uint64_t g4_hash64(const void *data, size_t n, uint64_t seed)
     if (left) memcpy(&w, p, left);
     h = fold(h ^ w, 0xa0761d6478bd642fu ^ n);
     return g4_mix64(h ^ n);
+}
+
+static uint64_t process_seed;
+
+static void make_seed(void)
+{
+    if (getrandom(&process_seed, sizeof process_seed, GRND_NONBLOCK) == sizeof process_seed) return;
+    struct timespec t; /* early in boot there is nothing better */
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    process_seed = g4_mix64((uint64_t)t.tv_nsec ^ (uint64_t)(uintptr_t)&t);
+}
+
+uint64_t g4_hash_seed(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_seed);
+    return process_seed;
 }

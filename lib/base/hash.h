@@ -19,6 +19,9 @@ void g4_hex(const uint8_t *p, size_t n, char *out); /* 2n digits and a NUL */
 /* Stable across machines and versions of g4 (it keys caches and random
  * streams); not for use against an adversary. */
 uint64_t g4_hash64(const void *p, size_t n, uint64_t seed);
+/* A random number, the same throughout a process: the seed for tables whose keys
+ * come from a file, so that nobody can choose keys that collide. */
+uint64_t g4_hash_seed(void);
 uint64_t g4_mix64(uint64_t x); /* bijective finaliser (splitmix64's) */
 
 #endif

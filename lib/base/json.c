@@ -1,12 +1,17 @@
 /* base/json: see json.h.  One recursive-descent check over the text; after it,
  * walking trusts the text and only skips. */
+#define _GNU_SOURCE /* strtod_l */
 #include "base/json.h"
 
-#include <errno.h>
+#include <locale.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "base/hash.h"
 #include "base/mem.h"
@@ -171,7 +176,7 @@ static int check_key(struct check *c, struct key_set *keys)
         g4_str name = {0};
         g4_json_str((g4_json){begin, (size_t)(c->p - begin)}, &name);
         /* Two different names with one 63-bit hash are refused too: nobody writes them by accident. */
-        const bool twice = key_seen(keys, g4_hash64(name.p, name.n, 0));
+        const bool twice = key_seen(keys, g4_hash64(name.p, name.n, g4_hash_seed()));
         g4_str_free(&name);
         if (twice) {
             c->p = begin;
@@ -209,7 +214,7 @@ static int check_members(struct check *c, unsigned depth, bool object, struct ke
 static int check_value(struct check *c, unsigned depth)
 {
     if (c->p >= c->end) return bad(c, "the text ends where a value should be");
-    if (depth > DEPTH_MAX) return bad(c, "nested too deep");
+    if (depth >= DEPTH_MAX && (*c->p == '{' || *c->p == '[')) return bad(c, "nested too deep");
     switch (*c->p) {
     case '{': {
         struct key_set keys = {0};
@@ -275,22 +280,108 @@ static const char *string_end(const char *p)
     return p + 1;
 }
 
+/* Where a skip over an array or object stands. */
+struct skip {
+    size_t depth;
+    bool string, escaped; /* inside a string; behind a backslash */
+};
+
+/* Behind the bracket that closes the container; NULL when it is not in [p, end). */
+static const char *skip_bytes(struct skip *s, const char *p, const char *end)
+{
+    size_t depth = s->depth;
+    if (s->escaped && p < end) p++;
+    s->escaped = false;
+    while (p < end) {
+        if (s->string || *p == '"') {
+            p += !s->string;
+            s->string = true;
+            while (p < end && *p != '"') p += 1 + (*p == '\\');
+            s->escaped = p > end;
+            if (p >= end) break;
+            s->string = false;
+        } else if ((*p | 0x20) == '{') { /* '[' is '{' without that bit, ']' is '}' */
+            depth++;
+        } else if ((*p | 0x20) == '}' && !--depth) {
+            return p + 1;
+        }
+        p++;
+    }
+    s->depth = depth;
+    return NULL;
+}
+
+#if defined(__SSE2__)
+enum { SKIP_BLOCK = 64 };
+
+/* Bits of the bytes equal to ch, when `or` is set in them first. */
+static inline uint64_t bits_of(const __m128i v[4], char or, char ch)
+{
+    uint64_t bits = 0;
+#pragma GCC unroll 4
+    for (int i = 3; i >= 0; i--) {
+        const __m128i same = _mm_cmpeq_epi8(_mm_or_si128(v[i], _mm_set1_epi8(or)), _mm_set1_epi8(ch));
+        bits = bits << 16 | (uint32_t)_mm_movemask_epi8(same);
+    }
+    return bits;
+}
+
+/* Bits of the characters behind a backslash that is none of those itself. */
+static uint64_t escaped_bits(struct skip *s, uint64_t backslash)
+{
+    uint64_t escaped = s->escaped;
+    backslash &= ~escaped;
+    s->escaped = false;
+    while (backslash) {
+        const int i = __builtin_ctzll(backslash);
+        s->escaped = i == 63;
+        escaped |= (uint64_t)2 << i;
+        backslash &= ~((uint64_t)3 << i);
+    }
+    return escaped;
+}
+
+/* skip_bytes over 64 bytes at once: quotes become a mask of what lies inside
+ * strings, and brackets outside are counted.  Files of 30 MB are walked several
+ * times when a vocabulary is read from them. */
+static const char *skip_block(struct skip *s, const char *p)
+{
+    __m128i v[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) v[i] = _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i));
+    const uint64_t backslash = bits_of(v, 0, '\\');
+    uint64_t inside = bits_of(v, 0, '"');
+    if (backslash | s->escaped) inside &= ~escaped_bits(s, backslash);
+#pragma GCC unroll 6
+    for (int i = 1; i < 64; i *= 2) inside ^= inside << i;
+    if (s->string) inside = ~inside;
+    s->string = inside >> 63;
+    const uint64_t open = bits_of(v, 0x20, '{') & ~inside, close = bits_of(v, 0x20, '}') & ~inside;
+    for (uint64_t both = open | close; both; both &= both - 1) {
+        const int i = __builtin_ctzll(both);
+        if (open >> i & 1) s->depth++;
+        else if (!--s->depth) return p + i + 1;
+    }
+    return NULL;
+}
+#endif
+
+static const char *container_end(const char *p, const char *stop)
+{
+    struct skip s = {0};
+    const char *end = NULL;
+#if defined(__SSE2__)
+    for (; stop - p >= SKIP_BLOCK; p += SKIP_BLOCK)
+        if ((end = skip_block(&s, p))) return end;
+#endif
+    end = skip_bytes(&s, p, stop);
+    return end ? end : stop;
+}
+
 static const char *value_end(const char *p, const char *stop)
 {
     if (*p == '"') return string_end(p);
-    if (*p == '{' || *p == '[') {
-        unsigned depth = 0;
-        do {
-            if (*p == '"') {
-                p = string_end(p);
-                continue;
-            }
-            if (*p == '{' || *p == '[') depth++;
-            if (*p == '}' || *p == ']') depth--;
-            p++;
-        } while (depth);
-        return p;
-    }
+    if (*p == '{' || *p == '[') return container_end(p, stop);
     while (p < stop && *p != ',' && *p != '}' && *p != ']' && !is_blank(*p)) p++;
     return p;
 }
@@ -426,34 +517,70 @@ bool g4_json_bool(g4_json v, bool *out)
     return true;
 }
 
+static locale_t c_locale;
+
+static void make_c_locale(void)
+{
+    c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+}
+
+/* Numbers have a '.' whatever the program's locale says. */
+static locale_t the_c_locale(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_c_locale);
+    return c_locale;
+}
+
 bool g4_json_f64(g4_json v, double *out)
 {
     if (g4_json_type(v) != G4_JSON_NUMBER) return false;
     char small[64], *text = v.n < sizeof small ? small : g4_realloc(NULL, v.n + 1);
     memcpy(text, v.p, v.n);
     text[v.n] = 0;
-    *out = strtod(text, NULL);
+    *out = strtod_l(text, NULL, the_c_locale());
     if (text != small) free(text);
-    return true;
+    return isfinite(*out);
 }
 
+/* The exponent behind 'e', held to +-1e9: enough for any text that fits memory. */
+static long exponent(const char *p, const char *end)
+{
+    const bool minus = *p == '-';
+    long e = 0;
+    for (p += minus || *p == '+'; p < end; p++)
+        if (e < 100000000) e = 10 * e + (*p - '0');
+    return minus ? -e : e;
+}
+
+/* Exact: the digits times a power of ten, in 64 bits or not at all. */
 bool g4_json_i64(g4_json v, int64_t *out)
 {
-    double d;
     if (g4_json_type(v) != G4_JSON_NUMBER) return false;
-    if (v.n < 24 && strspn(v.p + (*v.p == '-'), "0123456789") >= v.n - (*v.p == '-')) {
-        char text[24];
-        memcpy(text, v.p, v.n);
-        text[v.n] = 0;
-        errno = 0;
-        const long long i = strtoll(text, NULL, 10);
-        if (errno) return false;
-        *out = i;
-        return true;
+    const char *p = v.p, *end = v.p + v.n;
+    const bool minus = *p == '-';
+    long scale = 0, zeros = 0; /* zeros: trailing ones, held back until a digit follows */
+    uint64_t n = 0;
+    bool fraction = false;
+    for (p += minus; p < end && *p != 'e' && *p != 'E'; p++) {
+        if (*p == '.') {
+            fraction = true;
+            continue;
+        }
+        scale -= fraction;
+        zeros++;
+        if (*p == '0') continue;
+        for (; zeros; zeros--)
+            if (__builtin_mul_overflow(n, 10, &n)) return false;
+        if (__builtin_add_overflow(n, (uint64_t)(*p - '0'), &n)) return false;
     }
-    /* A fraction or an exponent: exact only while a double holds every integer. */
-    if (!g4_json_f64(v, &d) || !(fabs(d) <= 9007199254740992.0) || d != floor(d)) return false;
-    *out = (int64_t)d;
+    if (p < end) scale += exponent(p + 1, end);
+    scale += zeros;
+    if (n && scale < 0) return false;
+    for (; n && scale; scale--)
+        if (__builtin_mul_overflow(n, 10, &n)) return false;
+    if (n > (uint64_t)INT64_MAX + minus) return false;
+    *out = minus ? (int64_t)-n : (int64_t)n;
     return true;
 }
 
@@ -465,7 +592,7 @@ void g4_json_put_str(g4_str *s, const char *p, size_t n)
     g4_str_addc(s, '"');
     for (size_t i = 0; i < n;) {
         const unsigned char ch = (unsigned char)p[i];
-        const size_t len = g4_utf8_decode(p + i, n - i, NULL);
+        const size_t len = ch < 0x80 ? 1 : g4_utf8_decode(p + i, n - i, NULL);
         if (len && ch >= 0x20 && ch != '"' && ch != '\\' && ch != 0x7f) {
             i += len;
             continue;
@@ -490,10 +617,12 @@ static void put_number(g4_str *s, double v, int digits_from, int digits_to, bool
         g4_str_adds(s, "null"); /* JSON has no spelling for it */
         return;
     }
+    const locale_t c = the_c_locale(), was = uselocale(c);
     for (int d = digits_from; d <= digits_to; d++) {
         snprintf(text, sizeof text, "%.*g", d, v);
-        if (single ? strtof(text, NULL) == (float)v : strtod(text, NULL) == v) break;
+        if (single ? strtof_l(text, NULL, c) == (float)v : strtod_l(text, NULL, c) == v) break;
     }
+    uselocale(was);
     g4_str_adds(s, text);
 }
 

@@ -54,12 +54,12 @@ bool g4_json_is(g4_json v, const char *z);         /* a string equal to z */
 void g4_json_str(g4_json v, g4_str *out);          /* appends the decoded string */
 char *g4_json_dup(g4_json v);                      /* decoded, NUL-terminated, caller frees; NULL: no string */
 bool g4_json_bool(g4_json v, bool *out);
-bool g4_json_f64(g4_json v, double *out);          /* any number */
+bool g4_json_f64(g4_json v, double *out);          /* any number a double can hold: not 1e999 */
 bool g4_json_i64(g4_json v, int64_t *out);         /* integral and in range; 1.0 and 1e3 count */
 
 /* Writer: appends to s. */
 void g4_json_put_str(g4_str *s, const char *p, size_t n); /* quoted; ill-formed UTF-8 becomes U+FFFD a byte */
-void g4_json_put_f32(g4_str *s, float v);                 /* shortest spelling that reads back */
+void g4_json_put_f32(g4_str *s, float v);                 /* shortest spelling that reads back; null when not finite */
 void g4_json_put_f64(g4_str *s, double v);
 
 /* v without the blanks between its tokens, order and spellings kept. */
