@@ -15,6 +15,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "engine/sample.h"
 
 enum { DEFAULT_CHUNK = 512, SMALL_ROWS = 16, ECHO_OUTS = 32 };
@@ -252,7 +253,7 @@ static int check_submit(const g4_core *c, const struct g4_seq_params *p, uint32_
 
 g4_seq *g4_core_submit(g4_core *c, const struct g4_seq_params *p, g4_err *err)
 {
-    uint32_t n_prompt;
+    uint32_t n_prompt = 0;
     if (check_submit(c, p, &n_prompt, err)) return NULL;
     g4_seq *s = g4_alloc(sizeof *s);
     s->serial = ++c->serial;
@@ -420,7 +421,8 @@ static void read_chunk(g4_core *c, uint32_t from, uint32_t n, uint32_t total, co
     if (out->ple) read_rows(c, net->ple, n, out->ple + from * ple, ple);
     for (uint32_t l = 0; out->hidden && net->hidden && l <= hp->n_layer; l++)
         read_rows(c, net->hidden[l], n, out->hidden + ((size_t)l * total + from) * d, d);
-    read_rows(c, net->pooled, 1, out->pooled, d);
+    const bool projected = !strcmp(hp->arch, "gemma-embedding2"); /* its projection commutes with the mean */
+    read_rows(c, net->pooled, 1, out->pooled, projected ? hp->d_embed : d);
     read_rows(c, net->unnormalised, 1, out->unnormalised, hp->d_embed);
     read_rows(c, net->embedding, 1, out->embedding, hp->d_embed);
 }

@@ -115,6 +115,4 @@ void g4_pump_take(g4_core *c, g4_seq *s, uint32_t pos, const g4_pick *pick);
 bool g4_pump_start(g4_core *c, g4_seq *s);   /* forced tokens at the very beginning; false: it ended */
 void g4_pump_end(g4_core *c, g4_seq *s, enum g4_tok_end end); /* the END event; the sequence leaves the lists */
 
-double g4_now(void); /* seconds, monotonic */
-
 #endif

@@ -90,6 +90,7 @@ void g4_seq_finish(g4_core *c, g4_seq *s);
 uint32_t g4_seq_prompt_tokens(const g4_seq *s);
 uint32_t g4_seq_cached_tokens(const g4_seq *s);
 void g4_seq_times(const g4_seq *s, double *prompt_ms, double *decode_ms);
+double g4_now(void);                         /* seconds, monotonic */
 
 /* One forward pass outside the scheduler, for tests and the probe: all rows of
  * ids in chunks of `chunk` rows (0: one piece); every logits row, hidden state
@@ -99,7 +100,8 @@ struct g4_forward {
     float *hidden;     /* [layers + 1, T, d] or NULL */
     float *final;      /* [T, d] or NULL */
     float *ple;        /* [T, layers * d_ple] or NULL */
-    float *pooled, *unnormalised, *embedding; /* encoders, [d_embed] (pooled: [d_model], before the head) or NULL */
+    float *pooled;     /* encoders: before the dense head, [d_model] (gemma-embedding2: [d_embed]) or NULL */
+    float *unnormalised, *embedding; /* encoders, [d_embed] or NULL */
 };
 int g4_core_forward(g4_core *c, const int32_t *ids, uint32_t n, uint32_t chunk, const struct g4_forward *out, g4_err *err);
 

@@ -1,6 +1,7 @@
 /* engine/sample: the filters, over the short list that a pick gives back.  The
  * whole row is looked at only when the list cannot hold all candidates: top_k off
  * (or beyond the list) and the list's mass below top_p. */
+#define _GNU_SOURCE /* qsort_r */
 #include "engine/sample.h"
 
 #include <math.h>

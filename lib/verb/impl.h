@@ -1,0 +1,77 @@
+/* verb/impl: what the files of lib/verb share; not for others. */
+#ifndef G4_VERB_IMPL_H
+#define G4_VERB_IMPL_H
+
+#include "base/mem.h"
+#include "engine/engine.h"
+#include "text/budget.h"
+#include "text/parse.h"
+#include "verb/generate.h"
+
+enum { G4_MAX_STOP = 64 };
+
+/* A request as understood: options resolved, conversation composed, prompt
+ * rendered.  Spans live in the arena. */
+struct g4_ask {
+    g4_arena arena;
+    g4_options opt;          /* every field valid; `set` says what the caller chose */
+    const char *stops[G4_MAX_STOP]; /* in the arena, NUL-terminated */
+    size_t n_stop;
+    g4_json messages;        /* the conversation the model sees */
+    g4_json tools;           /* or {NULL, 0} */
+    bool had_chat;           /* the record had messages or tools: the result has messages */
+    bool raw;                /* fed as it is, no chat format */
+    bool open_thought, prefill;
+    struct g4_chat_out chat; /* segments of the prompt, BOS first */
+    int32_t *ids;            /* malloc'ed */
+    size_t n_ids;
+};
+
+struct g4_task {
+    g4_task *prev, *next;
+    g4_engine *engine;
+    g4_seq *seq;
+    void *user;
+    struct g4_ask ask;
+    g4_parse *parse;
+    g4_budget *budget;
+    g4_str answer, thought;
+    size_t safe;             /* bytes of the answer that no stop string can take back */
+    size_t sent_answer, sent_thought;
+    g4_str token_probs, prompt_probs; /* elements, joined by commas */
+    uint32_t n_token;
+    bool done;
+    g4_result result;
+    char *tool_calls, *messages, *logprobs, *note;
+};
+
+struct g4_engine {
+    g4_core *core;
+    g4_engine_info info;
+    char *digest;            /* from the store; NULL: the model's own */
+    g4_task *first, *last;   /* tasks in flight */
+    uint32_t n_task;
+    g4_task *gone;           /* handed out as DONE; freed at the next call */
+    bool woke;               /* the last g4_step came back because a descriptor was ready */
+    bool told_think;         /* the warning that this model cannot think was given */
+};
+
+/* options.c */
+void g4_options_merge(g4_options *o, const g4_options *over);
+/* Reads a record's options (any but an object or null: G4_EINPUT); *o gets the set ones, stop_json
+ * in the arena. */
+int g4_options_parse(g4_json options, g4_options *o, g4_arena *a, g4_err *err);
+/* Fills what is not set from the model's defaults and g4's, and checks the ranges of all. */
+int g4_options_finish(g4_options *o, const struct g4_gen_defaults *d, g4_err *err);
+
+/* request.c */
+int g4_ask_read(g4_engine *e, const g4_request *r, struct g4_ask *ask, g4_err *err);
+void g4_ask_free(struct g4_ask *ask);
+
+/* result.c */
+void g4_result_token(g4_task *t, const struct g4_tok_event *ev); /* a log-probability entry */
+void g4_result_finish(g4_task *t);                               /* calls, messages, log-probabilities */
+
+void g4_task_free(g4_task *t);
+
+#endif
