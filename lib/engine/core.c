@@ -356,8 +356,7 @@ static uint32_t which_net(const g4_core *c)
     return c->step.n_row > c->net_rows[0];
 }
 
-/* Stores progress and times; sequences that are over their time end. */
-static void account(g4_core *c, double ms)
+void g4_core_account(g4_core *c, double ms)
 {
     const double now = g4_now();
     for (uint32_t i = 0; i < c->step.n_seq; i++) {
@@ -389,7 +388,7 @@ int g4_core_step(g4_core *c, g4_err *err)
         c->dead = true;
         return g4_fail(err, rc, "%s", c->death.msg);
     }
-    account(c, 1e3 * (g4_now() - begin));
+    g4_core_account(c, 1e3 * (g4_now() - begin));
     return 0;
 }
 

@@ -82,6 +82,7 @@ struct g4_core {
 
     struct g4_seq_list queue, running;
     uint64_t serial;
+    uint64_t n_rows, n_set_back; /* rows run, sequences set back: for -v and tests */
 
     /* the step; arrays hold net_rows[1] rows, net_out[1] outputs, parallel sequences */
     g4_step_buf step;
@@ -101,6 +102,10 @@ struct g4_core {
     float *alt_logprob;
     size_t n_alt, alt_cap_id, alt_cap_logprob;
 };
+
+/* core.c: the step has run: stores progress and times, takes the picks, ends what
+ * is over its time. */
+void g4_core_account(g4_core *c, double ms);
 
 /* sched.c */
 void g4_list_insert(struct g4_seq_list *l, g4_seq *s);

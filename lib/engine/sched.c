@@ -150,6 +150,7 @@ static void set_back(g4_core *c, g4_seq *s)
     g4_cache_release(c->cache, &s->tl);
     s->state = G4_SEQ_QUEUED;
     s->step_rows = 0;
+    c->n_set_back++;
     g4_list_insert(&c->queue, s);
 }
 
@@ -241,5 +242,6 @@ int g4_sched_build(g4_core *c, g4_err *err)
     if (rc) return rc;
     for (g4_seq *s = c->running.first; s; s = s->next)
         if (s->step_rows) add_rows(c, s);
+    c->n_rows += c->step.n_row;
     return 0;
 }
