@@ -214,7 +214,7 @@ static void make_job(struct job *j, int i, struct test_guide *g)
         j->ids[k] = VOCAB_LOW + (int32_t)(g4_mix64(k + (i % 3 && k < 70 ? 0 : 1000003ull * (uint64_t)(i + 1))) % (VOCAB_HIGH - VOCAB_LOW));
     static const int32_t stop[] = { 30 }, suppress[] = { 40, 41, 99 };
     j->p = (struct g4_seq_params){
-        .max_tokens = 20 + (uint32_t)(i * 7 % 60), .n_logprob = i % 4 - 1, .echo = i % 5 == 3,
+        .max_tokens = 90 + (uint32_t)(i * 7 % 30), .n_logprob = i % 4 - 1, .echo = i % 5 == 3,
         .stop = stop, .n_stop = i % 2, .suppress = suppress, .n_suppress = 3,
         .sampling = { .temperature = i % 4 == 0 ? 0 : 0.9f, .top_k = i % 3 ? 40 : 0, .top_p = i % 7 == 6 ? 1 : 0.95f, .min_p = i % 6 == 5 ? 0.02f : 0,
                       .repeat_penalty = i % 8 == 2 ? 1.3f : 1, .frequency_penalty = i % 8 == 3 ? 0.4f : 0,
@@ -260,7 +260,7 @@ static void bits(const char *name, const char *device)
         { "20 at once, a shared cache", 32, 512, 1, true, { 0, 0 } },
         { "3 at a time, chunks of 7, 2 threads", 3, 7, 2, true, { 0, 0 } },
         { "20 at once, chunks of 1, nothing shared", 32, 1, 1, false, { 0, 0 } },
-        { "a cache of a few blocks", 16, 64, 1, false, { 26, 22 } },
+        { "a cache of a few blocks", 16, 64, 1, false, { 13, 12 } },
     };
     char path[128];
     static g4_str alone[N_JOB], now[N_JOB];
@@ -295,7 +295,7 @@ static void samples(const char *name, const char *device)
         g4_core *c = open_core(path, device, &w, &err);
         if (!c) break;
         for (int i = 0; i < 6; i++) {
-            make_job(&jobs[i], 1, NULL == NULL ? &(struct test_guide){0} : NULL);
+            make_job(&jobs[i], 1, &(struct test_guide){0});
             jobs[i].p.n_guide = 0;
             jobs[i].p.n_stop = 0;
             jobs[i].p.n_logprob = 2;
