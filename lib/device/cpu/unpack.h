@@ -23,6 +23,7 @@ struct kind {
     uint8_t bits;       /* codes are below 2^bits; 8: full bytes, signed where CODES_SIGNED */
     uint8_t zigzag;     /* block order 0 2 1 3 within four (the nibbles of Q6_K) */
     int16_t off;        /* without minima: aux holds -off * sum of the activations, integer */
+    uint8_t bytes8;     /* bytes of eight blocks of a row, divided by eight, rounded up */
 };
 
 struct blk {
@@ -41,6 +42,7 @@ struct toks {
 struct ctx {
     struct toks x;
     uint8_t *panel;     /* T = 0: where blocks are stored */
+    const uint8_t *next; /* two panels ahead: fetched into L2 meanwhile, in order, as no hardware would guess */
     vf acc[TILE_MAX > DIRECT_MAX ? TILE_MAX : DIRECT_MAX];
 };
 
@@ -97,6 +99,9 @@ INLINE void store_blk(uint8_t *p, const struct blk *b, const struct kind k)
 
 INLINE void take(struct ctx *x, uint32_t i, const struct blk *b, const struct kind k, const int T)
 {
+    const uint8_t *next = x->next + (size_t)i * W * k.bytes8;
+#pragma GCC unroll 9
+    for (int j = 0; j < (W * k.bytes8 + 63) / 64; j++) __builtin_prefetch(next + 64 * j, 0, 2);
     if (T)
         dot_blk(x->acc, &x->x, block_at(k, i), b, k, T);
     else
@@ -129,7 +134,7 @@ INLINE vf byte_f32(vu x, int i) /* unsigned byte i of each lane */
 
 /* ---- the 32-element formats ------------------------------------------------ */
 
-static const struct kind K_Q4_0 = { 1, 0, 4, 0, 8 };
+static const struct kind K_Q4_0 = { 1, 0, 4, 0, 8, 18 };
 INLINE void walk_Q4_0(struct ctx *x, const uint8_t *p, size_t s, uint32_t nb, const int T)
 {
     for (uint32_t i = 0; i < nb; i++, p += 18) {
@@ -140,7 +145,7 @@ INLINE void walk_Q4_0(struct ctx *x, const uint8_t *p, size_t s, uint32_t nb, co
     }
 }
 
-static const struct kind K_Q4_1 = { 1, 1, 4, 0, 0 };
+static const struct kind K_Q4_1 = { 1, 1, 4, 0, 0, 20 };
 INLINE void walk_Q4_1(struct ctx *x, const uint8_t *p, size_t s, uint32_t nb, const int T)
 {
     for (uint32_t i = 0; i < nb; i++, p += 20) {
@@ -152,7 +157,7 @@ INLINE void walk_Q4_1(struct ctx *x, const uint8_t *p, size_t s, uint32_t nb, co
     }
 }
 
-static const struct kind K_Q5_0 = { 1, 0, 5, 0, 16 };
+static const struct kind K_Q5_0 = { 1, 0, 5, 0, 16, 22 };
 INLINE void walk_Q5_0(struct ctx *x, const uint8_t *p, size_t s, uint32_t nb, const int T)
 {
     for (uint32_t i = 0; i < nb; i++, p += 22) {
@@ -168,7 +173,7 @@ INLINE void walk_Q5_0(struct ctx *x, const uint8_t *p, size_t s, uint32_t nb, co
     }
 }
 
-static const struct kind K_Q5_1 = { 1, 1, 5, 0, 0 };
+static const struct kind K_Q5_1 = { 1, 1, 5, 0, 0, 24 };
 INLINE void walk_Q5_1(struct ctx *x, const uint8_t *p, size_t s, uint32_t nb, const int T)
 {
     for (uint32_t i = 0; i < nb; i++, p += 24) {
@@ -184,7 +189,7 @@ INLINE void walk_Q5_1(struct ctx *x, const uint8_t *p, size_t s, uint32_t nb, co
     }
 }
 
-static const struct kind K_Q8_0 = { 1, 0, 8, 0, FULL_OFF };
+static const struct kind K_Q8_0 = { 1, 0, 8, 0, FULL_OFF, 34 };
 INLINE void walk_Q8_0(struct ctx *x, const uint8_t *p, size_t s, uint32_t nb, const int T)
 {
     for (uint32_t i = 0; i < nb; i++, p += 34) {
@@ -212,7 +217,7 @@ INLINE void nibbles16_by(const uint8_t table[16], const uint8_t *p, size_t s, vu
     for (int j = 0; j < 8; j++) c[j] = lookup(table, c[j]);
 }
 
-static const struct kind K_IQ4_NL = { 1, 0, 8, 0, FULL_OFF };
+static const struct kind K_IQ4_NL = { 1, 0, 8, 0, FULL_OFF, 18 };
 INLINE void walk_IQ4_NL(struct ctx *x, const uint8_t *p, size_t s, uint32_t nb, const int T)
 {
     for (uint32_t i = 0; i < nb; i++, p += 18) {
@@ -223,7 +228,7 @@ INLINE void walk_IQ4_NL(struct ctx *x, const uint8_t *p, size_t s, uint32_t nb, 
     }
 }
 
-static const struct kind K_MXFP4 = { 1, 0, 5, 0, 12 };
+static const struct kind K_MXFP4 = { 1, 0, 5, 0, 12, 17 };
 INLINE void walk_MXFP4(struct ctx *x, const uint8_t *p, size_t s, uint32_t nb, const int T)
 {
     for (uint32_t i = 0; i < nb; i++, p += 17) {
@@ -265,7 +270,7 @@ INLINE void scale_k4(const vu h[4], int g, vf d, vf dmin, struct blk *b)
     b->m[0] = v_tofloat((vi)mn) * dmin;
 }
 
-static const struct kind K_Q4_K = { 1, 1, 4, 0, 0 };
+static const struct kind K_Q4_K = { 1, 1, 4, 0, 0, 18 };
 INLINE void walk_Q4_K(struct ctx *x, const uint8_t *p, size_t s, uint32_t nb, const int T)
 {
     for (uint32_t i = 0; i < nb; i += 8, p += 144) {
@@ -295,7 +300,7 @@ INLINE vu bit_to_4(vu x, int n)
     return (n < 4 ? x << (4 - n) : x >> (n - 4)) & splat(0x10101010u);
 }
 
-static const struct kind K_Q5_K = { 1, 1, 5, 0, 0 };
+static const struct kind K_Q5_K = { 1, 1, 5, 0, 0, 22 };
 INLINE void walk_Q5_K(struct ctx *x, const uint8_t *p, size_t s, uint32_t nb, const int T)
 {
     for (uint32_t i = 0; i < nb; i += 8, p += 176) {
@@ -333,7 +338,7 @@ INLINE vu two_bits_to_4(vu x, int j)
 }
 
 /* The first word of a half gives blocks 0 and 2, the second 1 and 3. */
-static const struct kind K_Q6_K = { 2, 0, 6, 1, 32 };
+static const struct kind K_Q6_K = { 2, 0, 6, 1, 32, 27 };
 INLINE void walk_Q6_K(struct ctx *x, const uint8_t *p, size_t s, uint32_t nb, const int T)
 {
     for (uint32_t i = 0; i < nb; i += 8, p += 210) {
@@ -373,7 +378,7 @@ INLINE void scales_q3(const vu h[3], vu sc[4])
     sc[3] = (h[1] >> 4 & lo) | (h[2] >> 2 & hi);
 }
 
-static const struct kind K_Q3_K = { 2, 0, 3, 0, 4 };
+static const struct kind K_Q3_K = { 2, 0, 3, 0, 4, 14 };
 INLINE void walk_Q3_K(struct ctx *x, const uint8_t *p, size_t s, uint32_t nb, const int T)
 {
     for (uint32_t i = 0; i < nb; i += 8, p += 110) {
@@ -403,7 +408,7 @@ INLINE void walk_Q3_K(struct ctx *x, const uint8_t *p, size_t s, uint32_t nb, co
     }
 }
 
-static const struct kind K_Q2_K = { 2, 1, 2, 0, 0 };
+static const struct kind K_Q2_K = { 2, 1, 2, 0, 0, 11 };
 INLINE void walk_Q2_K(struct ctx *x, const uint8_t *p, size_t s, uint32_t nb, const int T)
 {
     for (uint32_t i = 0; i < nb; i += 8, p += 84) {
@@ -431,7 +436,7 @@ INLINE void walk_Q2_K(struct ctx *x, const uint8_t *p, size_t s, uint32_t nb, co
     }
 }
 
-static const struct kind K_IQ4_XS = { 1, 0, 8, 0, FULL_OFF };
+static const struct kind K_IQ4_XS = { 1, 0, 8, 0, FULL_OFF, 17 };
 INLINE void walk_IQ4_XS(struct ctx *x, const uint8_t *p, size_t s, uint32_t nb, const int T)
 {
     for (uint32_t i = 0; i < nb; i += 8, p += 136) {
@@ -464,7 +469,7 @@ struct format {
 #define FORMAT_FN(type, name, T) \
     static __attribute__((noinline)) void name##_##type(struct ctx *out, const uint8_t *p, size_t s, uint32_t nb) \
     { \
-        struct ctx x = { .x = out->x, .panel = out->panel }; \
+        struct ctx x = { .x = out->x, .panel = out->panel, .next = p + 2 * W * s }; \
         walk_##type(&x, p, s, nb, T); \
         _Pragma("GCC unroll 8") for (int t = 0; t < T; t++) out->acc[t] = x.acc[t]; \
     }
@@ -545,14 +550,14 @@ enum { TILE_STEP = 4 };
 enum { TILE_STEP = 2 };
 #endif
 
-TILES(tile_g1_off4, { 1, 0, 4, 0, 0 })
-TILES(tile_g1_off5, { 1, 0, 5, 0, 0 })
-TILES(tile_g1_off8, { 1, 0, 8, 0, 0 })
-TILES(tile_g1_min4, { 1, 1, 4, 0, 0 })
-TILES(tile_g1_min5, { 1, 1, 5, 0, 0 })
-TILES(tile_g2_off3, { 2, 0, 3, 0, 0 })
-TILES(tile_g2_off6z, { 2, 0, 6, 1, 0 })
-TILES(tile_g2_min2, { 2, 1, 2, 0, 0 })
+TILES(tile_g1_off4, { 1, 0, 4, 0, 0, 0 })
+TILES(tile_g1_off5, { 1, 0, 5, 0, 0, 0 })
+TILES(tile_g1_off8, { 1, 0, 8, 0, 0, 0 })
+TILES(tile_g1_min4, { 1, 1, 4, 0, 0, 0 })
+TILES(tile_g1_min5, { 1, 1, 5, 0, 0, 0 })
+TILES(tile_g2_off3, { 2, 0, 3, 0, 0, 0 })
+TILES(tile_g2_off6z, { 2, 0, 6, 1, 0, 0 })
+TILES(tile_g2_min2, { 2, 1, 2, 0, 0, 0 })
 
 static tile_fn *const *tiles_of(const struct kind k)
 {
