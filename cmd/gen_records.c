@@ -198,6 +198,7 @@ int g4_gen_records(struct g4_gen_run *r, g4_err *err)
     if (u.out) r->records = g4_output_written(u.out);
     if (u.out && g4_output_failed(u.out)) g4_tool_fail(G4_STATUS_FAILED);
     free(u.jobs);
+    if (u.journal && g4_journal_failed(u.journal)) g4_tool_fail(G4_STATUS_FAILED); /* of earlier runs too */
     g4_record_free(u.held);
     g4_input_free(u.in);
     g4_output_free(u.out);

@@ -171,6 +171,7 @@ static int choose_input(struct g4_gen_run *r, g4_err *err)
     r->input.vars = (g4_json){ r->vars.p, r->vars.n };
     r->input.attach = g->attach.v;
     r->input.n_attach = g->attach.n;
+    r->input.needs_text = !r->instruction && !g->attach.n && !g->tokenize && !g->detokenize && !g->count;
     r->input.prefill = g->request.prefill;
     r->input.keep_text = g->tokenize || g->detokenize || g->count;
     return G4_OK;

@@ -148,6 +148,15 @@ static bool is_blank(const char *p, size_t n)
     return n == 0;
 }
 
+/* Bytes of a document: the newline at its end belongs to the file, not to the question. */
+static size_t without_newline(const g4_input *in, const char *p, size_t n)
+{
+    if (in->p.keep_text) return n;
+    if (n && p[n - 1] == '\n') n--;
+    if (n && p[n - 1] == '\r') n--;
+    return n;
+}
+
 static void note_utf8(const char *name, const char *p, size_t n)
 {
     size_t at;
@@ -178,7 +187,7 @@ static void take_file(g4_input *in, struct g4_item *item)
     put_member(&json, "path", item->name, strlen(item->name));
     g4_str_add(&text, json.p, json.n);
     g4_str_addc(&json, '}');
-    put_member(&text, "prompt", item->bytes, item->n);
+    put_member(&text, "prompt", item->bytes, without_newline(in, item->bytes, item->n));
     g4_str_addc(&text, '}');
     if (in->map) {
         take_json(in, item->name, 0, &text);
@@ -275,14 +284,12 @@ static void take_item(g4_input *in, struct g4_item *item)
     }
 }
 
-/* The one record of DOCUMENT, once all of it is there.  The newline at the
- * document's end belongs to the file, not to the question. */
+/* The one record of DOCUMENT, once all of it is there. */
 static void document_done(g4_input *in)
 {
     if (in->failed) return;
-    if (!in->p.keep_text && in->text.n && in->text.p[in->text.n - 1] == '\n') in->text.n--;
-    if (!in->p.keep_text && in->text.n && in->text.p[in->text.n - 1] == '\r') in->text.n--;
-    if (in->p.source.n_path && !in->n_file) {
+    in->text.n = without_newline(in, in->text.p, in->text.n);
+    if (in->p.source.n_path && (!in->n_file || (in->p.needs_text && !in->text.n))) {
         refuse(in, "input", 0, G4_EINPUT, "no text to read");
         return;
     }

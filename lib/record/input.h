@@ -24,6 +24,7 @@ struct g4_input_params { /* pointers are borrowed */
     const char *const *attach;     /* files attached to every record */
     size_t n_attach;
     bool prefill;                  /* records whose last turn is the assistant's are continued, unless they say no */
+    bool needs_text;               /* DOCUMENT: an empty one fails */
     bool keep_text;                /* fill g4_record.text, and take nothing off a document's end */
 };
 

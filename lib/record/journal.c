@@ -294,6 +294,13 @@ uint64_t g4_journal_count(const g4_journal *j)
     return j->n;
 }
 
+uint64_t g4_journal_failed(const g4_journal *j)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < j->n; i++) n += j->e[i].failed;
+    return n;
+}
+
 static int sync_files(g4_journal *j, g4_err *err)
 {
     clock_gettime(CLOCK_MONOTONIC, &j->synced);
@@ -341,6 +348,7 @@ static int merge(g4_journal *j, g4_err *err)
         e->end = end += bytes.n;
         e->out = g4_hash64(bytes.p, bytes.n, 0);
         if (e->redone) e->failed = e->redo_failed;
+        e->redone = false;
         print_entry(e, &log);
     }
     g4_map_close(&old);

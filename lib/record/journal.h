@@ -37,6 +37,7 @@ size_t g4_journal_retries(const g4_journal *j);
 /* Appends a record's bytes (whole lines, or none), then its journal line. */
 int g4_journal_write(g4_journal *j, uint64_t seq, uint64_t hash, bool failed, g4_sv bytes, g4_err *err);
 
-uint64_t g4_journal_count(const g4_journal *j); /* records done */
+uint64_t g4_journal_count(const g4_journal *j);  /* records done */
+uint64_t g4_journal_failed(const g4_journal *j); /* those of them that are error records */
 
 #endif

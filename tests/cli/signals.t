@@ -1,0 +1,46 @@
+#!/bin/sh
+# SIGPIPE at once, SIGINT with whole records only.
+. "$(dirname "$0")/../lib.sh"
+export G4_MODEL="$base_model"
+yes '{"prompt":"a b c","options":{"max_tokens":40}}' | head -2000 >in.jsonl
+whole() { tail -c 1 "$1" | od -An -tx1 | grep -q 0a && jq -es 'all(has("text"))' "$1" >/dev/null; }
+
+{ "$gen" -j -P 4 <in.jsonl 2>err; echo $? >code; } | head -1 >out
+is '| head -1 ends it by SIGPIPE' "$(cat code) $(wc -l <out)" '141 1'
+
+# The reader goes while a long record is generated and nothing is written.
+{ "$gen" -j <<'END' 2>err; echo $? >code; } | head -c 0
+{"prompt":"a b c","options":{"max_tokens":30000}}
+END
+is 'also while nothing is written' "$(cat code)" 141
+
+# A shell starts background jobs with SIGINT ignored: perl gives it back.
+int() { perl -e '$SIG{INT} = "DEFAULT"; exec @ARGV' "$@"; }
+some() { [ "$(wc -l <out)" -ge "$1" ]; }
+for sig in INT TERM; do
+    : >out
+    int "$gen" -j -P 4 <in.jsonl >out 2>err &
+    pid=$!
+    wait_for some 3
+    kill -$sig $pid
+    wait $pid
+    is "SIG$sig ends it by the signal" $? $((128 + $(kill -l $sig)))
+    ok "SIG$sig: whole records only" whole out
+done
+int "$gen" --max-tokens 30000 'a b' </dev/null >out 2>err &
+pid=$!
+wait_for test -s out
+kill -INT $pid
+wait $pid
+is 'SIGINT in text mode' $? 130
+
+mkfifo never
+int "$gen" -j <never >out 2>err &
+pid=$!
+exec 4>never
+sleep 0.2
+kill -INT $pid
+wait $pid
+is 'SIGINT while it waits for input' $? 130
+exec 4>&-
+done_testing
