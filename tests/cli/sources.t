@@ -1,0 +1,85 @@
+#!/bin/sh
+# Where records come from: lines, files, lists of files, archives; globs.
+. "$(dirname "$0")/../lib.sh"
+export G4_MODEL="$base_model"
+mkdir -p tree/sub
+printf 'a b\n' >tree/one.c
+printf 'c d\n' >tree/two.h
+printf 'e f\n' >tree/sub/three.c
+printf 'g\0h' >tree/sub/four.o
+printf 'caf\303\251' >"tree/\303\251 name.txt"
+paths() { jq -r .path out | paste -sd,; }
+few() { run "$gen" -q --max-tokens 2 "$@"; }
+
+few --each say tree/one.c tree/two.h tree/sub/four.o </dev/null
+is '--each: a record a file, not for NUL bytes' "$status $(paths)" '0 tree/one.c,tree/two.h'
+is '--each: the path, not the document' "$(head -1 out | jq -c 'keys_unsorted[:2]')" '["path","text"]'
+run "$gen" --max-tokens 2 --each say tree/sub/four.o </dev/null
+is '... but with a note' "$status $(grep -c skipped err)" '0 1'
+few --each say tree/one.c tree/none tree tree/two.h </dev/null
+is '--each: what cannot be read fails in its place' "$status $(jq -r '.error.code // "-"' out | paste -sd,)" '1 -,input,input,-'
+few --each --include '*.c' --exclude 'tree/sub/*' say tree/one.c tree/two.h tree/sub/three.c </dev/null
+is '--include and --exclude' "$(paths)" tree/one.c
+few --each --include 'sub/*' say tree/one.c tree/sub/three.c </dev/null
+is 'a pattern with a slash is for the whole path' "$status $(paths)" '0 '
+find tree -name '*.c' | sort | few --files-from - say
+is '--files-from -' "$(paths)" tree/one.c,tree/sub/three.c
+printf 'tree/one.c\0tree/\303\251 name.txt\0' >list
+few --files-from list -0 say </dev/null
+is '--files-from FILE -0' "$status $(paths)" "0 tree/one.c,tree/$(printf '\303\251') name.txt"
+few --files-from nolist say </dev/null
+is 'a list that is missing' "$status" 4
+
+is 'the document goes to the model' "$("$gen" -q --dry-run --each say tree/one.c </dev/null | jq -r .rendered)" "<bos>say
+
+a b"
+
+tar -cf t.tar -C tree one.c sub two.h
+few --tar say <t.tar
+is '--tar: regular members' "$status $(paths)" '0 one.c,sub/three.c,two.h'
+few --tar say t.tar t.tar </dev/null
+is '--tar: archives as operands' "$(jq -r .path out | wc -l)" 6
+gzip -c t.tar | few --tar --include '*.h' say
+is '--tar: compressed, with a glob' "$(paths)" two.h
+tar -cf pax.tar --format=pax -C tree "$(printf '\303\251') name.txt"
+LC_ALL=C few --tar say pax.tar </dev/null
+is '--tar: names in UTF-8 whatever the locale' "$(paths)" "$(printf '\303\251') name.txt"
+(cd tree && find . -type f | sort | cpio -o -H newc 2>/dev/null) >t.cpio
+if [ -s t.cpio ]; then
+    few --tar --include '*.c' say <t.cpio
+    is '--tar: cpio' "$status $(jq -r .path out | wc -l)" '0 2'
+else
+    skip '--tar: cpio' 'no cpio'
+fi
+head -c 700 t.tar | few --tar say
+is '--tar: a torn archive' "$status" 4
+echo nonsense | few --tar say
+is '--tar: no archive' "$status $(wc -c <out)" '4 0'
+
+printf 'a\r\nb c\n\nd' | few --lines say
+is '--lines: a prompt a line' "$status $(jq -c .prompt out | paste -sd,)" '0 "a","b c","","d"'
+printf 'x\0y\nz\n' | few --lines say
+is '--lines: NUL' "$status $(jq -r '.error.code // "-"' out | paste -sd,)" '1 input,-'
+printf '{"prompt":"a"}\n' | xz -c | few -j
+is '-j: compressed' "$status $(jq -c .prompt out)" '0 "a"'
+printf '{"prompt":"a"}\n' | gzip -c | head -c 20 | few -j
+is '-j: compressed and torn' "$status" 4
+printf 'B' | few --lines
+is 'one byte that could begin a magic' "$(jq -r .prompt out)" B
+printf '{"prompt":"a"}\n' >1.jsonl
+printf '{"prompt":"b"}' >2.jsonl
+few -j '' 1.jsonl 2.jsonl 1.jsonl </dev/null
+is 'several JSONL files' "$(jq -r .prompt out | paste -sd,)" a,b,a
+run "$gen" -j 1.jsonl </dev/null
+like 'a file name as the instruction is pointed out' "$(cat err)" "'1.jsonl' is taken as the instruction"
+
+printf 'text to attach\n' >att.txt
+is '-f attaches text' "$("$gen" -q --dry-run -f att.txt say </dev/null | grep -c '^text to attach$')" 1
+few --json -f "$data/../../LICENSE" say </dev/null
+is '-f: status' $status 0
+printf '\211PNG\r\n\032\n....' >p.png
+few --json -f p.png say </dev/null
+is '-f: media are refused for now' "$status $(jq -r .error.code out)" '1 media'
+few -f missing say </dev/null
+is '-f: a file that is missing' "$status" 4
+done_testing
