@@ -40,7 +40,6 @@ static int open_engine(struct g4_gen_run *r, g4_err *err)
         return g4_fail(err, G4_EUNSUP, "'%s' is an encoder: it embeds text and cannot generate", g->model);
     g4_tool_detail("%s (%s), %s on %s, loaded in %.0f ms, %.0f MB beside the file", r->info->model_name, r->info->arch,
                    r->info->model_digest, r->info->device, r->info->load_ms, (double)r->info->memory_bytes / 1e6);
-    if (!r->info->has_chat && !g->raw_prompt) g4_tool_detail("a base model: prompts are fed as they are");
     return G4_OK;
 }
 
