@@ -672,6 +672,11 @@ void g4_parse_end(g4_parse *p, bool by_length, g4_str *answer, g4_str *thought)
     end_turn(p, by_length);
 }
 
+bool g4_parse_stopped(const g4_parse *p)
+{
+    return p->state == END;
+}
+
 bool g4_parse_in_thought(const g4_parse *p)
 {
     return p->state == LABEL || p->state == THOUGHT;

@@ -29,6 +29,7 @@ void g4_parse_push_text(g4_parse *p, const char *s, size_t n, g4_str *answer, g4
 /* End of generation: repairs and flushes.  by_length: no end piece was seen. */
 void g4_parse_end(g4_parse *p, bool by_length, g4_str *answer, g4_str *thought);
 
+bool g4_parse_stopped(const g4_parse *p);    /* a stop piece came */
 bool g4_parse_in_thought(const g4_parse *p); /* where the next id would go */
 bool g4_parse_in_call(const g4_parse *p);
 uint32_t g4_parse_thought_tokens(const g4_parse *p);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../base64.h"
+#include "../realvocab.h"
 #include "../tap.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -308,36 +309,6 @@ static void all_of(const struct real *r)
 
 /* ---- the vocabularies --------------------------------------------------- */
 
-/* The Gemma 3 table with the reserved rows that Gemma 4 renames; its white space
- * runs and tags are ordinary pieces there. */
-static void make_gemma4(struct g4_vocab *v)
-{
-    static const struct { uint32_t id; const char *text; bool user; } rows[] = {
-        { 46, "<|tool>", false }, { 47, "<tool|>", false }, { 48, "<|tool_call>", true }, { 49, "<tool_call|>", true },
-        { 50, "<|tool_response>", true }, { 51, "<tool_response|>", true }, { 52, "<|\"|>", true }, { 98, "<|think|>", false },
-        { 100, "<|channel>", true }, { 101, "<channel|>", true }, { 105, "<|turn>", false }, { 106, "<turn|>", false },
-        { 255999, "<|image>", false }, { 256000, "<|audio>", false }, { 258880, "<|image|>", false }, { 258881, "<|audio|>", false },
-        { 258882, "<image|>", false }, { 258883, "<audio|>", false }, { 258884, "<|video|>", false },
-    };
-    g4_sv *piece = g4_arena_alloc(v->own, v->n * sizeof *piece);
-    memcpy(piece, v->piece, v->n * sizeof *piece);
-    v->piece = piece;
-    if (v->n > 262144) v->n = 262144;
-    for (uint32_t i = 0; i < v->n; i++) {
-        if (v->type[i] == G4_PIECE_USER && piece[i].p[0] == ' ') {
-            g4_str s = {0};
-            for (size_t k = 0; k < piece[i].n; k++) g4_str_adds(&s, "\xE2\x96\x81");
-            piece[i] = (g4_sv){ g4_arena_strndup(v->own, s.p, s.n), s.n };
-            g4_str_free(&s);
-        }
-        v->type[i] = i == 3 ? G4_PIECE_UNKNOWN : i < 5 ? G4_PIECE_CONTROL : G4_PIECE_NORMAL;
-    }
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        piece[rows[i].id] = (g4_sv){ rows[i].text, strlen(rows[i].text) };
-        v->type[rows[i].id] = rows[i].user ? G4_PIECE_USER : G4_PIECE_CONTROL;
-    }
-}
-
 static void one_model(const char *path, struct real r, bool gemma4)
 {
     g4_err err = {0};
@@ -346,7 +317,7 @@ static void one_model(const char *path, struct real r, bool gemma4)
     clock_gettime(CLOCK_MONOTONIC, &a);
     g4_weights *w = g4_weights_open(path, G4_WEIGHTS_TEXT_ONLY, &err);
     if (w && !g4_vocab_load(w, &v, &err)) {
-        if (gemma4) make_gemma4(&v);
+        if (gemma4) real_gemma4(&v);
         r.t = g4_tokenizer_new(&v, &err);
     }
     clock_gettime(CLOCK_MONOTONIC, &b);
