@@ -14,6 +14,8 @@ static const struct {
     { "encode", probe_encode },
     { "decode", probe_decode },
     { "logits", probe_logits },
+    { "render", probe_render },
+    { "parse", probe_parse },
 };
 
 const char *probe_option(int argc, char **argv, const char *name, const char *fallback)

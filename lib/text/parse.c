@@ -572,7 +572,7 @@ g4_parse *g4_parse_new(const struct g4_parse_params *q)
     p->tok = q->tok;
     p->chat = q->format != G4_CHAT_NONE;
     find_pieces(q->tok, q->format, &p->pieces);
-    p->calls = p->pieces.id[0xFF - G4_MARK_CALL_OPEN] >= 0;
+    p->calls = p->pieces.spell[0xFF - G4_MARK_CALL_OPEN] != NULL;
     if (g4_json_type(q->tools) == G4_JSON_ARRAY) {
         g4_str_add(&p->tools_text, q->tools.p, q->tools.n);
         p->tools = (g4_json){p->tools_text.p, p->tools_text.n};
