@@ -42,7 +42,8 @@ static inline g4_tokenizer *mini_tokenizer(const struct mini_piece *special)
     uint32_t n_special = 0;
     while (special[n_special].text) n_special++;
     struct g4_vocab v = {.n = n_special + 256 + WORDS, .bos = 2, .eos = 1, .unk = 3, .pad = 0, .own = a, .n_merge = MERGES};
-    g4_sv *piece = g4_arena_alloc(a, v.n * sizeof *piece), *merge = g4_arena_alloc(a, MERGES * sizeof *merge);
+    g4_sv *piece = g4_arena_alloc(a, v.n * sizeof *piece);
+    g4_str merge = {0};
     v.type = g4_arena_alloc(a, v.n);
     for (uint32_t i = 0; i < v.n; i++) {
         char byte[8];
@@ -51,9 +52,15 @@ static inline g4_tokenizer *mini_tokenizer(const struct mini_piece *special)
         piece[i] = (g4_sv){g4_arena_strndup(a, s, strlen(s)), strlen(s)};
         v.type[i] = i < n_special ? special[i].type : i < n_special + 256 ? 6 : 1;
     }
-    for (size_t i = 0; i < MERGES; i++) merge[i] = (g4_sv){mini_merge[i], strlen(mini_merge[i])};
+    for (size_t i = 0; i < MERGES; i++) {
+        const uint64_t len = strlen(mini_merge[i]);
+        g4_str_add(&merge, &len, 8);
+        g4_str_add(&merge, mini_merge[i], len);
+    }
     v.piece = piece;
-    v.merge = merge;
+    v.merge_bytes = merge.n;
+    v.merge = (const uint8_t *)g4_arena_strndup(a, merge.p, merge.n);
+    g4_str_free(&merge);
     return g4_tokenizer_new(&v, NULL);
 }
 

@@ -74,6 +74,14 @@ static const g4_sv *strings_of(const g4_kv *kv, g4_arena *own)
     return s;
 }
 
+static size_t strings_bytes(const g4_kv *kv)
+{
+    const uint8_t *at = NULL;
+    g4_sv s;
+    for (uint64_t i = 0; i < kv->n; i++) g4_kv_next_str(kv, &at, &s);
+    return (size_t)(at - kv->data);
+}
+
 static int gguf_types(g4_weights *w, struct g4_vocab *v, g4_err *err)
 {
     static const char key[] = "tokenizer.ggml.token_type";
@@ -136,8 +144,9 @@ static int gguf_form(g4_weights *w, struct g4_vocab *v, g4_err *err)
     if (merges && gemma4) {
         const g4_kv *kv = array_of(w, "tokenizer.ggml.merges", true, 0, 16 * (uint64_t)v->n + 4096, err);
         if (!kv) return G4_EFORMAT;
-        v->merge = strings_of(kv, v->own);
+        v->merge = kv->data;
         v->n_merge = (uint32_t)kv->n;
+        v->merge_bytes = strings_bytes(kv);
         return G4_OK;
     }
     if (kv_is(w, "tokenizer.ggml.model", "llama") && g4_weights_kv(w, "tokenizer.ggml.scores")) return gguf_scores(w, v, err);

@@ -21,12 +21,10 @@ struct reader {
     g4_err *err;
     struct g4_vocab *v;
     struct g4_pieces pieces;
-    g4_sv *merge;
-    size_t n_merge, cap_merge;
+    g4_str merge; /* in the layout of g4_vocab */
+    size_t n_merge;
     struct added *added;
     size_t n_added, cap_added;
-    char *room;      /* where the next merge text goes */
-    size_t room_n;
     g4_str scratch;
 };
 
@@ -162,21 +160,19 @@ static int read_vocab(struct reader *r)
     return m;
 }
 
-/* "left right" in the arena. */
-static g4_sv join(struct reader *r, g4_sv left, g4_sv right)
+static void add_merge(struct reader *r, g4_sv left, g4_sv right)
 {
-    const size_t n = left.n + right.n + 1;
-    if (n > r->room_n) {
-        r->room_n = n > 32768 ? n : 32768;
-        r->room = g4_arena_alloc(r->v->own, r->room_n);
+    const uint64_t n = left.n + right.n + (right.n != 0);
+    g4_str_reserve(&r->merge, 8 + n);
+    char *p = r->merge.p + r->merge.n;
+    memcpy(p, &n, 8);
+    memcpy(p + 8, left.p, left.n);
+    if (right.n) {
+        p[8 + left.n] = ' ';
+        memcpy(p + 9 + left.n, right.p, right.n);
     }
-    char *p = r->room;
-    r->room += n;
-    r->room_n -= n;
-    memcpy(p, left.p, left.n);
-    p[left.n] = ' ';
-    memcpy(p + left.n + 1, right.p, right.n);
-    return (g4_sv){ p, n };
+    r->merge.n += 8 + n;
+    r->n_merge++;
 }
 
 static int read_merges(struct reader *r)
@@ -184,20 +180,18 @@ static int read_merges(struct reader *r)
     bool first = true;
     int m;
     while ((m = more(r, '[', ']', &first)) > 0) {
-        g4_sv merge, left, right;
+        g4_sv left, right = { "", 0 };
         if (peek(r) == '"') {
-            if (string(r, &merge)) return G4_EFORMAT;
+            if (string(r, &left)) return G4_EFORMAT; /* both halves and the space */
         } else {
             if (!take(r, '[') || string(r, &left) || !take(r, ',') || string(r, &right) || !take(r, ']'))
                 return bad(r, "a merge that is no pair of strings");
             if (!left.n || !right.n) return bad(r, "an empty half of a merge");
             /* No text has a space left when it is merged: such a merge never applies. */
             if (memchr(left.p, ' ', left.n) || memchr(right.p, ' ', right.n)) continue;
-            merge = join(r, left, right);
         }
-        if (r->n_merge >= 16u * G4_VOCAB_MAX / 4) return bad(r, "too many merges");
-        if (r->n_merge == r->cap_merge) G4_GROW(r->merge, r->cap_merge, r->n_merge + 1);
-        r->merge[r->n_merge++] = merge;
+        if (r->n_merge >= 4u * G4_VOCAB_MAX) return bad(r, "too many merges");
+        add_merge(r, left, right);
     }
     return m;
 }
@@ -291,13 +285,12 @@ int g4_vocab_from_json(const char *name, g4_sv text, struct g4_vocab *v, g4_err 
     if (!e) {
         g4_pieces_end(&r.pieces, v);
         v->n_merge = (uint32_t)r.n_merge;
-        g4_sv *merge = g4_arena_alloc(v->own, r.n_merge * sizeof *merge);
-        if (r.n_merge) memcpy(merge, r.merge, r.n_merge * sizeof *merge);
-        v->merge = merge;
+        v->merge_bytes = r.merge.n;
+        v->merge = (const uint8_t *)g4_arena_strndup(v->own, r.merge.p, r.merge.n);
     }
     free(r.pieces.text);
     free(r.pieces.type);
-    free(r.merge);
+    g4_str_free(&r.merge);
     free(r.added);
     g4_str_free(&r.scratch);
     return e;

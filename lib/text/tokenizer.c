@@ -10,12 +10,12 @@
 
 /* ---- the index --------------------------------------------------------- */
 
-void g4_text_index_init(struct g4_text_index *x, size_t n)
+void g4_text_index_init(struct g4_text_index *x, size_t n, size_t limit)
 {
     uint64_t slots = 16;
     while (slots < 2 * (uint64_t)n) slots *= 2;
     x->id_bits = 1;
-    while (n >> x->id_bits) x->id_bits++;
+    while (limit >> x->id_bits) x->id_bits++;
     x->mask = slots - 1;
     x->slot = g4_alloc(slots * sizeof *x->slot);
 }
@@ -36,7 +36,7 @@ int32_t g4_piece_find(const g4_tokenizer *t, const char *p, size_t n, uint64_t h
 static int build_piece_index(g4_tokenizer *t, g4_err *err)
 {
     struct g4_text_index *x = &t->piece_ix;
-    g4_text_index_init(x, t->v.n);
+    g4_text_index_init(x, t->v.n, t->v.n);
     for (uint32_t id = 0; id < t->v.n; id++) {
         const g4_sv s = t->v.piece[id];
         if (!s.n) continue; /* a hole: has an id, but no text ever becomes it */
@@ -146,9 +146,9 @@ g4_tokenizer *g4_tokenizer_new(const struct g4_vocab *v, g4_err *err)
     g4_tokenizer *t = g4_alloc(sizeof *t);
     t->v = *v;
     pthread_mutex_init(&t->lock, NULL);
-    if (!v->n || v->n > G4_MAX_PIECES || v->n_merge > G4_MAX_MERGES) {
-        g4_fail(err, G4_EFORMAT, "vocabulary: %u pieces and %u merges, expected 1 to %u and at most %u", v->n, v->n_merge,
-                (unsigned)G4_MAX_PIECES, (unsigned)G4_MAX_MERGES);
+    if (!v->n || v->n > G4_MAX_PIECES || v->n_merge > G4_MAX_MERGES || v->merge_bytes > G4_MAX_MERGE_BYTES) {
+        g4_fail(err, G4_EFORMAT, "vocabulary: %u pieces and %u merges of %zu bytes, expected 1 to %u, at most %u and at most %u",
+                v->n, v->n_merge, v->merge_bytes, (unsigned)G4_MAX_PIECES, (unsigned)G4_MAX_MERGES, (unsigned)G4_MAX_MERGE_BYTES);
         g4_tokenizer_free(t);
         return NULL;
     }
@@ -169,7 +169,8 @@ void g4_tokenizer_free(g4_tokenizer *t)
 {
     if (!t) return;
     free(t->piece_ix.slot);
-    free(t->merge_ix.slot);
+    g4_merges_free(t->some);
+    g4_merges_free(t->all);
     free(t->trie);
     pthread_mutex_destroy(&t->lock);
     if (t->v.own) g4_arena_free(t->v.own);

@@ -1,6 +1,7 @@
 /* text/tokenizer_impl: what the tokenizer's own files share.
  *
  *   tokenizer.c        the piece table, types and their repair, ids to text
+ *   tokenizer_table.c  the merge list as a hash table
  *   tokenizer_merge.c  one span of raw text to ids: merging in rank and score form
  *   tokenizer_split.c  segments to spans: special pieces, ill-formed bytes
  *   tokenizer_utf8.c   the streaming decoder */
@@ -15,10 +16,10 @@
 
 #define G4_SPACE_PIECE "\xE2\x96\x81" /* U+2581, what a space is in NORMAL pieces */
 
-enum { G4_MAX_PIECES = 1 << 22, G4_MAX_MERGES = 1 << 24 };
+enum { G4_MAX_PIECES = 1 << 22, G4_MAX_MERGES = 1 << 24, G4_MAX_MERGE_BYTES = 1 << 30 };
 
-/* Open addressing over numbers 0..n-1 whose keys live elsewhere: a slot holds
- * number + 1 in its low bits and bits of the key's hash above, 0 is empty. */
+/* Open addressing over numbers below a limit whose keys live elsewhere: a slot
+ * holds number + 1 in its low bits and bits of the key's hash above, 0 is empty. */
 struct g4_text_index {
     uint32_t *slot;
     uint64_t mask;     /* slots - 1 */
@@ -39,17 +40,29 @@ struct g4_tokenizer {
     struct g4_text_index piece_ix;
     int32_t byte_id[256]; /* -1: no such piece */
 
-    /* Built when the first text is encoded. */
+    /* Built when a text is encoded, under the lock; never changed once published. */
     pthread_mutex_t lock;
-    atomic_bool ready;
-    struct g4_text_index merge_ix;
+    atomic_bool trie_ready;
     struct g4_trie_node *trie; /* [0] is unused */
     size_t n_trie, cap_trie;
     uint32_t root[256];
+    struct g4_merges *_Atomic some, *_Atomic all;
+};
+
+/* What merging needs besides the pieces, for every text or for some texts. */
+struct g4_merges {
+    struct g4_text_index ix; /* rank form: places in the merge list; score form: empty */
     /* Bytes that may stand before a U+2581 inside a piece: elsewhere a span can
      * be cut before a space without changing its ids. */
     bool joins_space[256];
+    uint64_t pairs[1024];    /* of `some`: the pairs of bytes that a text may have */
 };
+
+/* tokenizer_table.c */
+const struct g4_merges *g4_merges_for(const g4_tokenizer *t, const char *p, size_t n);
+void g4_merges_free(struct g4_merges *m);
+/* Rank of the merge of two neighbours, ll and rl bytes long; UINT32_MAX: none. */
+uint32_t g4_merges_find(const g4_tokenizer *t, const struct g4_merges *m, const char *left, size_t ll, size_t rl, uint64_t hash);
 
 /* A span's ids go here. */
 struct g4_ids {
@@ -59,8 +72,8 @@ struct g4_ids {
 void g4_ids_add(struct g4_ids *out, int32_t id);
 void g4_ids_add_byte(const g4_tokenizer *t, struct g4_ids *out, uint8_t byte);
 
-/* Room for n numbers. */
-void g4_text_index_init(struct g4_text_index *x, size_t n);
+/* Room for n numbers, each below limit. */
+void g4_text_index_init(struct g4_text_index *x, size_t n, size_t limit);
 
 static inline uint64_t g4_load64(const char *p)
 {
@@ -134,10 +147,14 @@ bool g4_piece_is_plain(const g4_tokenizer *t, int32_t id);
  * space, or an HTML tag of the Gemma 3 table. */
 bool g4_piece_is_content(g4_sv piece);
 
-/* tokenizer_merge.c: the merge table; and ids of well-formed raw text. */
-void g4_merge_prepare(g4_tokenizer *t);
+static inline bool g4_is_space_piece(const char *p, size_t n)
+{
+    return n >= 3 && memcmp(p, G4_SPACE_PIECE, 3) == 0;
+}
+
+/* tokenizer_merge.c: ids of well-formed raw text. */
 struct g4_merger;
-struct g4_merger *g4_merger_new(const g4_tokenizer *t, struct g4_ids out);
+struct g4_merger *g4_merger_new(const g4_tokenizer *t, const struct g4_merges *merges, struct g4_ids out);
 void g4_merger_free(struct g4_merger *m);
 void g4_merger_span(struct g4_merger *m, const char *p, size_t n);
 

@@ -6,8 +6,7 @@
  * the leftmost of equals.  An entry is stale when its pair no longer has the
  * length it had.
  *
- * Ranks are found by hashing the two texts of a pair: the merge list of a file
- * is never turned into ids.  Only pieces of plain type come out, so no text,
+ * Only pieces of plain type come out, so no text,
  * merge list or score can make a control piece. */
 #include <stdlib.h>
 
@@ -16,72 +15,6 @@
 
 /* A longer word is cut: offsets in a word are 32 bits. */
 enum { MAX_WORD = 1 << 30 };
-
-/* ---- the merge table (rank form) --------------------------------------- */
-
-/* Bytes of the left half of "left right": up to the first space at byte >= 1. */
-static size_t left_len(g4_sv m)
-{
-    for (size_t i = 1; i < m.n; i++)
-        if (m.p[i] == ' ') return i;
-    return m.n;
-}
-
-static bool is_space_piece(const char *p, size_t n)
-{
-    return n >= 3 && memcmp(p, G4_SPACE_PIECE, 3) == 0;
-}
-
-static void note_joint(g4_tokenizer *t, const char *left, size_t n)
-{
-    if (n && !(n >= 3 && is_space_piece(left + n - 3, 3))) t->joins_space[(uint8_t)left[n - 1]] = true;
-}
-
-static void add_merge(g4_tokenizer *t, uint32_t rank)
-{
-    struct g4_text_index *x = &t->merge_ix;
-    const g4_sv m = t->v.merge[rank];
-    const size_t ll = left_len(m);
-    if (!ll || m.n < ll + 2) return; /* no right half: nothing can merge by it */
-    const char *right = m.p + ll + 1;
-    const size_t rl = m.n - ll - 1;
-    const uint64_t hash = g4_pair_hash(g4_piece_hash(m.p, ll), g4_piece_hash(right, rl));
-    const uint32_t tag = g4_text_index_tag(x, hash);
-    uint64_t i = g4_text_index_at(x, hash);
-    for (; x->slot[i]; i = (i + 1) & x->mask)
-        if (!((x->slot[i] ^ tag) >> x->id_bits) && g4_sv_same(t->v.merge[(x->slot[i] ^ tag) - 1], m))
-            return; /* the first of equal merges counts */
-    x->slot[i] = tag | (rank + 1);
-    if (is_space_piece(right, rl)) note_joint(t, m.p, ll);
-}
-
-void g4_merge_prepare(g4_tokenizer *t)
-{
-    if (!t->v.score) {
-        g4_text_index_init(&t->merge_ix, t->v.n_merge);
-        for (uint32_t r = 0; r < t->v.n_merge; r++) add_merge(t, r);
-        return;
-    }
-    for (uint32_t id = 0; id < t->v.n; id++) {
-        const g4_sv s = t->v.piece[id];
-        for (size_t i = 1; i + 3 <= s.n; i++)
-            if (s.p[i] == G4_SPACE_PIECE[0] && is_space_piece(s.p + i, s.n - i)) note_joint(t, s.p, i);
-    }
-}
-
-static uint32_t find_merge(const g4_tokenizer *t, const char *left, size_t ll, size_t rl, uint64_t hash)
-{
-    const struct g4_text_index *x = &t->merge_ix;
-    const uint32_t tag = g4_text_index_tag(x, hash);
-    for (uint64_t i = g4_text_index_at(x, hash); x->slot[i]; i = (i + 1) & x->mask) {
-        if ((x->slot[i] ^ tag) >> x->id_bits) continue;
-        const uint32_t rank = (x->slot[i] ^ tag) - 1;
-        const g4_sv m = t->v.merge[rank];
-        if (m.n == ll + 1 + rl && m.p[ll] == ' ' && memcmp(m.p, left, ll) == 0 && memcmp(m.p + ll + 1, left + ll, rl) == 0)
-            return rank;
-    }
-    return UINT32_MAX;
-}
 
 /* ---- one word ---------------------------------------------------------- */
 
@@ -99,6 +32,7 @@ struct pair {
 
 struct g4_merger {
     const g4_tokenizer *t;
+    const struct g4_merges *merges;
     struct g4_ids out;
     g4_str text;         /* the span with U+2581 for spaces */
     const char *word;
@@ -108,10 +42,11 @@ struct g4_merger {
     size_t n_heap, cap_heap;
 };
 
-struct g4_merger *g4_merger_new(const g4_tokenizer *t, struct g4_ids out)
+struct g4_merger *g4_merger_new(const g4_tokenizer *t, const struct g4_merges *merges, struct g4_ids out)
 {
     struct g4_merger *m = g4_alloc(sizeof *m);
     m->t = t;
+    m->merges = merges;
     m->out = out;
     return m;
 }
@@ -170,7 +105,7 @@ static void offer(struct g4_merger *m, uint32_t l)
         const int32_t id = g4_piece_find(t, p, n, g4_piece_hash(p, n));
         if (id >= 0 && g4_piece_is_plain(t, id)) order = score_order(t->v.score[id]);
     } else {
-        order = find_merge(t, p, a->len, b->len, g4_pair_hash(a->hash, b->hash));
+        order = g4_merges_find(t, m->merges, p, a->len, b->len, g4_pair_hash(a->hash, b->hash));
     }
     if (order != UINT32_MAX) heap_add(m, (struct pair){ (uint64_t)order << 32 | l, a->len + b->len });
 }
@@ -251,11 +186,11 @@ static void word(struct g4_merger *m, const char *p, size_t n)
 }
 
 /* Whether a span may be cut between p[i - 1] and p[i] without changing its ids. */
-static bool may_cut(const g4_tokenizer *t, const char *p, size_t i, size_t n)
+static bool may_cut(const struct g4_merger *m, const char *p, size_t i, size_t n)
 {
-    if (!t->v.score && (p[i] == '\n') != (p[i - 1] == '\n')) return true;
-    return p[i] == G4_SPACE_PIECE[0] && !t->joins_space[(uint8_t)p[i - 1]] && is_space_piece(p + i, n - i) &&
-           !(i >= 3 && is_space_piece(p + i - 3, 3));
+    if (!m->t->v.score && (p[i] == '\n') != (p[i - 1] == '\n')) return true;
+    return p[i] == G4_SPACE_PIECE[0] && !m->merges->joins_space[(uint8_t)p[i - 1]] && g4_is_space_piece(p + i, n - i) &&
+           !(i >= 3 && g4_is_space_piece(p + i - 3, 3));
 }
 
 /* p: well-formed UTF-8. */
@@ -273,7 +208,7 @@ void g4_merger_span(struct g4_merger *m, const char *p, size_t n)
     size_t from = 0;
     for (size_t i = 1; i < m->text.n; i++) {
         const bool too_long = i - from >= MAX_WORD && ((uint8_t)s[i] & 0xC0) != 0x80;
-        if (!too_long && !may_cut(m->t, s, i, m->text.n)) continue;
+        if (!too_long && !may_cut(m, s, i, m->text.n)) continue;
         word(m, s + from, i - from);
         from = i;
     }

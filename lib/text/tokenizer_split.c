@@ -76,16 +76,15 @@ static void build_trie(g4_tokenizer *t)
     }
 }
 
-/* What only encoding needs is built by the first text.  Threads may race here. */
-static void prepare(const g4_tokenizer *shared)
+/* Built by the first text.  Threads may race here. */
+static void prepare_trie(const g4_tokenizer *shared)
 {
     g4_tokenizer *t = (g4_tokenizer *)shared;
-    if (atomic_load_explicit(&t->ready, memory_order_acquire)) return;
+    if (atomic_load_explicit(&t->trie_ready, memory_order_acquire)) return;
     pthread_mutex_lock(&t->lock);
-    if (!atomic_load_explicit(&t->ready, memory_order_relaxed)) {
+    if (!atomic_load_explicit(&t->trie_ready, memory_order_relaxed)) {
         build_trie(t);
-        g4_merge_prepare(t);
-        atomic_store_explicit(&t->ready, true, memory_order_release);
+        atomic_store_explicit(&t->trie_ready, true, memory_order_release);
     }
     pthread_mutex_unlock(&t->lock);
 }
@@ -151,8 +150,8 @@ void g4_tokenizer_encode(const g4_tokenizer *t, const struct g4_seg *seg, size_t
     g4_str joined = {0};
     struct text x = join(seg, n_seg, &joined);
     struct g4_ids out = { ids, n_ids, cap_ids };
-    prepare(t);
-    struct g4_merger *m = g4_merger_new(t, out);
+    prepare_trie(t);
+    struct g4_merger *m = g4_merger_new(t, g4_merges_for(t, x.p, x.n), out);
     size_t raw = 0; /* where the open raw span began */
     for (size_t i = 0; i < x.n;) {
         const uint8_t c = (uint8_t)x.p[i];

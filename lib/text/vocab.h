@@ -16,7 +16,9 @@ struct g4_vocab {
     uint8_t *type;          /* [n] enum g4_piece_type, repaired by the tokenizer where the spec says so */
     const float *score;     /* [n] score form (Gemma 3 GGUF, tokenizer.model); NULL: rank form */
     uint32_t n_merge;       /* rank form */
-    const g4_sv *merge;     /* [n_merge] "left right", split at the first space at byte >= 1 */
+    const uint8_t *merge;   /* n_merge strings "left right" in order of rank, split at the first space at byte >= 1, as
+                             * a GGUF array has them: u64 length (little endian, unaligned), then the bytes */
+    size_t merge_bytes;     /* of all of them, lengths included */
     int32_t bos, eos, unk, pad; /* -1: none */
     /* Where the arrays live when they do not borrow the file: a g4_alloc'ed arena, freed with the
      * tokenizer; NULL: everything is borrowed. */
