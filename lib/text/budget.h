@@ -15,7 +15,7 @@ void g4_budget_free(g4_budget *b);
 /* Ids that must come next, without sampling; their number (0: free). */
 size_t g4_budget_forced(void *b, const int32_t **ids);
 void g4_budget_accept(void *b, int32_t id);
-void g4_budget_rollback(void *b, size_t n); /* forgets the last n accepted ids (n <= 256) */
+void g4_budget_rollback(void *b, size_t n); /* forgets the last n accepted ids; at most 256 from the furthest point */
 bool g4_budget_hit(const g4_budget *b);     /* the close was forced */
 
 #endif
