@@ -6,4 +6,6 @@
 #include "device/cpu/vmath.h"
 #include "device/cpu/unpack.h"
 #include "device/cpu/matmul.h"
+#include "device/cpu/attend.h"
+#include "device/cpu/rows.h"
 #include "device/cpu/kernels.h"

@@ -114,8 +114,9 @@ static struct g4_kv_store *kv_new(g4_device *d, const g4_kv_desc *desc, g4_err *
         kv->layer_off[i] = kv->block_bytes[l->pool];
         kv->block_bytes[l->pool] += (size_t)2 * l->n_kv * G4_KV_BLOCK * l->d_head * (desc->type == G4_F16 ? 2 : 4);
     }
-    for (int pool = 0; pool < 2; pool++) {
+    for (int pool = 0; pool < 2; pool++) { /* a vector behind the last key may be read, never used */
         if (!g4_size_mul(kv->block_bytes[pool], desc->n_block[pool], &kv->map_bytes[pool]) ||
+            !g4_size_add(kv->map_bytes[pool], 64, &kv->map_bytes[pool]) ||
             !(kv->base[pool] = reserve(kv->map_bytes[pool]))) {
             g4_fail(err, G4_ENOMEM, "no address space for a cache of %u blocks", desc->n_block[pool]);
             kv_free(d, kv);

@@ -10,6 +10,12 @@ const struct g4_cpu_kernel *LEVEL(kernel)(const g4_op *op)
     case G4_OP_LOGITS: return &matmul_kernel;
     case G4_OP_GATED:
     case G4_OP_GATED_PLE: return &gated_kernel;
+    case G4_OP_HEADS: return &heads_kernel;
+    case G4_OP_ATTEND: return &attend_kernel;
+    case G4_OP_NORM: return &norm_kernel;
+    case G4_OP_RESID: return &resid_kernel;
+    case G4_OP_ADD: return &add_kernel;
+    case G4_OP_PICK: return &pick_kernel;
     default: return g4_cpu_ref.kernel(op);
     }
 }
