@@ -40,9 +40,15 @@ static size_t left(const struct cursor *c)
     return (size_t)(c->end - c->p);
 }
 
+/* The field that is wrong begins `back` bytes before the cursor. */
+static int bad_at(const struct cursor *c, size_t back, const char *what)
+{
+    return g4_fail(c->err, G4_EFORMAT, "'%s': %s at byte %zu", c->path, what, at(c) - back);
+}
+
 static int bad(const struct cursor *c, const char *what)
 {
-    return g4_fail(c->err, G4_EFORMAT, "'%s': %s at byte %zu", c->path, what, at(c));
+    return bad_at(c, 0, what);
 }
 
 static int take_u32(struct cursor *c, uint32_t *v, const char *what)
@@ -114,13 +120,16 @@ static int read_value(struct cursor *c, g4_kv *kv)
     kv->n = 1;
     if (kv->type == G4_GGUF_ARRAY) {
         if (take_u32(c, &kv->elem, "a missing array type") || take_u64(c, &kv->n, "a missing array length")) return G4_EFORMAT;
-        if (kv->elem == G4_GGUF_ARRAY) return bad(c, "an array of arrays, which is not supported,");
-        if (kv->n > CAP_ARRAY) return bad(c, "an array length over 2^30");
+        if (kv->elem == G4_GGUF_ARRAY) return bad_at(c, 12, "an array of arrays, which is not supported,");
+        if (kv->n > CAP_ARRAY) return bad_at(c, 8, "an array length over 2^30");
     }
     if (!g4_gguf_type_bytes(kv->elem))
-        return g4_fail(c->err, G4_EFORMAT, "'%s': unknown value type %" PRIu32 " at byte %zu", c->path, kv->elem, at(c) - 4);
+        return g4_fail(c->err, G4_EFORMAT, "'%s': unknown value type %" PRIu32 " at byte %zu", c->path, kv->elem,
+                       at(c) - (kv->type == G4_GGUF_ARRAY ? 12 : 4));
     kv->data = c->p;
-    return skip_values(c, kv->elem, kv->n);
+    if (skip_values(c, kv->elem, kv->n)) return G4_EFORMAT;
+    kv->end = c->p;
+    return 0;
 }
 
 static int read_kvs(struct cursor *c, struct g4_container *out)
@@ -155,16 +164,18 @@ static int read_alignment(const struct cursor *c, const struct g4_container *f, 
     const g4_kv *kv = find_kv(f, "general.alignment");
     *align = 32;
     if (!kv) return 0;
-    if (kv->type != 4) return g4_fail(c->err, G4_EFORMAT, "'%s': general.alignment is not a u32", c->path);
+    const size_t pos = (size_t)(kv->data - c->begin);
+    if (kv->type != 4) return g4_fail(c->err, G4_EFORMAT, "'%s': general.alignment is not a u32, at byte %zu", c->path, pos);
     memcpy(align, kv->data, 4);
     if (!*align || *align & (*align - 1) || *align > 65536)
-        return g4_fail(c->err, G4_EFORMAT, "'%s': general.alignment is %" PRIu32 ", not a power of two up to 65536", c->path, *align);
+        return g4_fail(c->err, G4_EFORMAT, "'%s': general.alignment is %" PRIu32 ", not a power of two up to 65536, at byte %zu", c->path,
+                       *align, pos);
     return 0;
 }
 
-static int bad_tensor(const struct cursor *c, const g4_tensor *t, const char *what)
+static int bad_tensor(const struct cursor *c, const g4_tensor *t, size_t back, const char *what)
 {
-    return g4_fail(c->err, G4_EFORMAT, "'%s': tensor '%s': %s, at byte %zu", c->path, t->name, what, at(c));
+    return g4_fail(c->err, G4_EFORMAT, "'%s': tensor '%s': %s at byte %zu", c->path, t->name, what, at(c) - back);
 }
 
 /* Dimensions and type to a checked number of bytes. */
@@ -172,11 +183,15 @@ static int size_tensor(struct cursor *c, g4_tensor *t, uint32_t type)
 {
     size_t count = 1, bytes;
     const g4_dtype_info *info = g4_dtype_get(type);
-    if (!info) return g4_fail(c->err, type >= G4_DTYPE_END ? G4_EUNSUP : G4_EFORMAT, "'%s': tensor '%s' has unknown type %" PRIu32 " at byte %zu", c->path, t->name, type, at(c));
+    const size_t dims = 4 + 8 * (size_t)t->n_dim; /* they stand before the type */
+    if (!info)
+        return g4_fail(c->err, type >= G4_DTYPE_END ? G4_EUNSUP : G4_EFORMAT, "'%s': tensor '%s' has the unknown type %" PRIu32 " at byte %zu",
+                       c->path, t->name, type, at(c) - 4);
     for (uint32_t d = 0; d < 4; d++)
-        if (!g4_size_mul(count, t->ne[d], &count)) return bad_tensor(c, t, "too many elements");
-    if (t->ne[0] % info->block) return bad_tensor(c, t, "the row length is no multiple of the type's block");
-    if (!g4_size_mul(count / info->block, info->bytes, &bytes) || bytes > SIZE_MAX - 65536) return bad_tensor(c, t, "too many bytes");
+        if (!g4_size_mul(count, t->ne[d], &count)) return bad_tensor(c, t, dims, "too many elements");
+    if (t->ne[0] % info->block) return bad_tensor(c, t, dims, "the row length is no multiple of the type's block");
+    if (!g4_size_mul(count / info->block, info->bytes, &bytes) || bytes > SIZE_MAX - 65536)
+        return bad_tensor(c, t, dims, "too many bytes");
     t->type = (g4_dtype)type;
     t->bytes = bytes;
     return 0;
@@ -193,11 +208,11 @@ static int read_tensor(struct cursor *c, struct g4_container *out, g4_tensor *t,
     if (has_control(name)) return bad(&before, "a control character in a tensor name");
     t->name = g4_arena_strndup(out->arena, name.p, name.n);
     if (take_u32(c, &t->n_dim, "a missing dimension count")) return G4_EFORMAT;
-    if (t->n_dim > 4) return bad_tensor(c, t, "more than 4 dimensions");
+    if (t->n_dim > 4) return bad_tensor(c, t, 4, "more than 4 dimensions");
     for (uint32_t d = 0; d < 4; d++) {
         t->ne[d] = 1;
         if (d < t->n_dim && take_u64(c, &t->ne[d], "a missing dimension")) return G4_EFORMAT;
-        if (!t->ne[d] || t->ne[d] > (uint64_t)1 << 48) return bad_tensor(c, t, "a dimension of 0 or over 2^48");
+        if (!t->ne[d] || t->ne[d] > (uint64_t)1 << 48) return bad_tensor(c, t, 8, "a dimension of 0 or over 2^48");
     }
     if (take_u32(c, &type, "a missing tensor type")) return G4_EFORMAT;
     if (size_tensor(c, t, type)) return c->err ? c->err->code : G4_EFORMAT;
@@ -210,16 +225,25 @@ static int by_data(const void *a, const void *b)
     return x->data < y->data ? -1 : x->data > y->data;
 }
 
-/* Tensors may stand in any order and leave gaps, but must not share bytes. */
-static int check_disjoint(const struct cursor *c, struct g4_container *out)
+/* Tensors may stand in any order and leave gaps, but must not share bytes.  What
+ * the format's own writer would not do is noted. */
+static int check_disjoint(const struct cursor *c, struct g4_container *out, uint32_t align)
 {
     g4_tensor **order = g4_realloc(NULL, (out->n_tensor + 1) * sizeof *order);
+    bool in_order = true;
+    size_t last = 0;
     int r = 0;
     for (size_t i = 0; i < out->n_tensor; i++) order[i] = &out->tensor[i];
     qsort(order, out->n_tensor, sizeof *order, by_data);
-    for (size_t i = 1; i < out->n_tensor && !r; i++)
-        if ((const uint8_t *)order[i - 1]->data + order[i - 1]->bytes > (const uint8_t *)order[i]->data)
-            r = g4_fail(c->err, G4_EFORMAT, "'%s': tensors '%s' and '%s' overlap", c->path, order[i - 1]->name, order[i]->name);
+    for (size_t i = 0; i < out->n_tensor && !r; i++) {
+        const size_t begin = (size_t)((const uint8_t *)order[i]->data - c->begin);
+        if (i && begin < last) r = g4_fail(c->err, G4_EFORMAT, "'%s': tensors '%s' and '%s' overlap at byte %zu", c->path, order[i - 1]->name, order[i]->name, begin);
+        in_order &= order[i] == &out->tensor[i] && (!i || begin == (last + align - 1) / align * align);
+        last = begin + order[i]->bytes;
+    }
+    if (!r && !in_order) g4_log(G4_LOG_VERBOSE, "'%s': tensors out of order or with gaps between them", c->path);
+    if (!r && last && (size_t)(c->end - c->begin) > (last + align - 1) / align * align)
+        g4_log(G4_LOG_VERBOSE, "'%s': bytes behind the last tensor", c->path);
     free(order);
     return r;
 }
@@ -227,24 +251,30 @@ static int check_disjoint(const struct cursor *c, struct g4_container *out)
 static int read_tensors(struct cursor *c, struct g4_container *out, uint32_t align)
 {
     uint64_t *offset = g4_realloc(NULL, (out->n_tensor + 1) * sizeof *offset);
+    size_t *where = g4_realloc(NULL, (out->n_tensor + 1) * sizeof *where); /* the offset fields, for messages */
     struct g4_index seen = {0};
     int r = 0;
     for (size_t i = 0; i < out->n_tensor && !r; i++) {
         g4_tensor *t = &out->tensor[i];
+        const size_t from = at(c);
         if ((r = read_tensor(c, out, t, &offset[i]))) break;
-        if (!g4_index_add(&seen, (g4_sv){t->name, strlen(t->name)}, i)) r = bad_tensor(c, t, "the name is repeated");
+        where[i] = at(c) - 8;
+        if (!g4_index_add(&seen, (g4_sv){t->name, strlen(t->name)}, i)) r = bad_tensor(c, t, at(c) - from, "the name is repeated");
     }
     const size_t start = (at(c) + align - 1) / align * align, size = (size_t)(c->end - c->begin);
     for (size_t i = 0; i < out->n_tensor && !r; i++) {
         g4_tensor *t = &out->tensor[i];
-        if (offset[i] % align) r = bad_tensor(c, t, "the data offset is not aligned");
+        c->p = c->begin + where[i];
+        if (offset[i] % align) r = bad_tensor(c, t, 0, "the data offset is not aligned");
         else if (start > size || offset[i] > size - start || t->bytes > size - start - offset[i])
-            r = g4_fail(c->err, G4_EFORMAT, "'%s': tensor '%s' ends outside the file (offset %" PRIu64 ", %zu bytes, file of %zu): truncated?", c->path, t->name, offset[i], t->bytes, size);
+            r = g4_fail(c->err, G4_EFORMAT, "'%s': tensor '%s' ends outside the file of %zu bytes (truncated?): offset %" PRIu64 " and %zu bytes, at byte %zu",
+                        c->path, t->name, size, offset[i], t->bytes, where[i]);
         else t->data = c->begin + start + offset[i];
     }
-    if (!r) r = check_disjoint(c, out);
+    if (!r) r = check_disjoint(c, out, align);
     g4_index_free(&seen);
     free(offset);
+    free(where);
     return r;
 }
 

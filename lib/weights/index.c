@@ -9,7 +9,7 @@
 /* The slot of the name, or the free one where it belongs. */
 static struct g4_index_slot *slot_of(const struct g4_index *x, g4_sv name)
 {
-    size_t i = g4_hash64(name.p, name.n, 0) & (x->cap - 1);
+    size_t i = g4_hash64(name.p, name.n, g4_hash_seed()) & (x->cap - 1);
     while (x->slot[i].name.p && !g4_sv_same(x->slot[i].name, name)) i = (i + 1) & (x->cap - 1);
     return &x->slot[i];
 }

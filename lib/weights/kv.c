@@ -32,6 +32,11 @@ bool g4_kv_i64(const g4_kv *kv, uint64_t i, int64_t *out)
 bool g4_kv_u64(const g4_kv *kv, uint64_t i, uint64_t *out)
 {
     int64_t v;
+    const uint8_t *p = element(kv, i);
+    if (p && kv->elem == 10) {
+        memcpy(out, p, 8);
+        return true;
+    }
     if (!g4_kv_i64(kv, i, &v) || v < 0) return false;
     *out = (uint64_t)v;
     return true;
@@ -68,9 +73,9 @@ bool g4_kv_bool(const g4_kv *kv, uint64_t i, bool *out)
 bool g4_kv_next_str(const g4_kv *kv, const uint8_t **pos, g4_sv *out)
 {
     uint64_t n;
-    if (!kv || kv->elem != G4_GGUF_STRING || !kv->n) return false;
+    if (!kv || kv->elem != G4_GGUF_STRING) return false;
     const uint8_t *p = *pos ? *pos : kv->data;
-    /* The reader has checked every length; the caller counts to kv->n. */
+    if (p >= kv->end) return false;
     memcpy(&n, p, 8);
     *out = (g4_sv){(const char *)p + 8, (size_t)n};
     *pos = p + 8 + n;

@@ -24,6 +24,8 @@ static const struct st_type types[] = {
 
 struct reader {
     const char *path;
+    const uint8_t *begin;
+    size_t at;             /* byte of the entry being read */
     const uint8_t *buffer; /* behind the header */
     size_t n_buffer;
     struct g4_container *out;
@@ -32,7 +34,7 @@ struct reader {
 
 static int bad(const struct reader *r, const char *name, const char *what)
 {
-    return g4_fail(r->err, G4_EFORMAT, "'%s': tensor '%s': %s", r->path, name, what);
+    return g4_fail(r->err, G4_EFORMAT, "'%s': tensor '%s': %s, at byte %zu", r->path, name, what, r->at);
 }
 
 /* A non-negative integer below 2^53, written without fraction or exponent. */
@@ -87,6 +89,11 @@ static int read_entry(const struct reader *r, g4_json key, g4_json v, g4_tensor 
     if (begin > end || end > r->n_buffer) return bad(r, t->name, "data_offsets outside the file (truncated?)");
     if (end - begin != bits / 8) return bad(r, t->name, "data_offsets that do not fit the shape");
     t->type = type->type;
+    if (type->bits < 8) { /* packed: plain bytes, so that elements times their size is what lies there */
+        t->n_dim = 1;
+        t->ne[0] = bits / 8;
+        t->ne[1] = t->ne[2] = t->ne[3] = 1;
+    }
     t->data = r->buffer + begin;
     t->bytes = (size_t)(end - begin);
     return 0;
@@ -109,13 +116,23 @@ static int check_tiling(const struct reader *r)
     for (size_t i = 0; i < n; i++) order[i] = &r->out->tensor[i];
     qsort(order, n, sizeof *order, by_data);
     for (size_t i = 0; i < n && !result; i++) {
-        if (order[i]->data != expect) result = bad(r, order[i]->name, "its bytes overlap another's or leave a hole");
+        if (order[i]->data != expect)
+            result = g4_fail(r->err, G4_EFORMAT, "'%s': tensor '%s': its bytes overlap another's or leave a hole at byte %zu", r->path,
+                             order[i]->name, (size_t)((const uint8_t *)order[i]->data - r->begin));
         expect = (const uint8_t *)order[i]->data + order[i]->bytes;
     }
     if (!result && expect != r->buffer + r->n_buffer)
         result = g4_fail(r->err, G4_EFORMAT, "'%s': %zu bytes at the end belong to no tensor", r->path, (size_t)(r->buffer + r->n_buffer - expect));
     free(order);
     return result;
+}
+
+/* A flat map of strings. */
+static int check_metadata(const struct reader *r, g4_json v)
+{
+    bool flat = g4_json_type(v) == G4_JSON_OBJECT;
+    for (g4_json_it it = g4_json_iter(v); flat && g4_json_next(&it);) flat = g4_json_type(it.value) == G4_JSON_STRING;
+    return flat ? 0 : bad(r, "__metadata__", "not a map of strings");
 }
 
 int g4_safetensors_read(const g4_map *m, const char *path, struct g4_container *out, g4_err *err)
@@ -129,11 +146,15 @@ int g4_safetensors_read(const g4_map *m, const char *path, struct g4_container *
     const char *text = (const char *)m->p + 8;
     if (!n || *text != '{') return g4_fail(err, G4_EFORMAT, "'%s': the header at byte 8 is no JSON object", path);
     if (g4_json_check_unique(text, (size_t)n, &header, &why)) return g4_fail(err, G4_EFORMAT, "'%s': header: %s", path, why.msg);
-    const struct reader r = { path, m->p + 8 + n, m->n - 8 - (size_t)n, out, err };
+    struct reader r = { path, m->p, 8, m->p + 8 + n, m->n - 8 - (size_t)n, out, err };
     out->tensor = g4_arena_alloc(out->arena, (g4_json_count(header) + 1) * sizeof *out->tensor);
     out->n_tensor = 0;
     for (g4_json_it it = g4_json_iter(header); g4_json_next(&it);) {
-        if (g4_json_is(it.key, "__metadata__")) continue;
+        r.at = (size_t)((const uint8_t *)it.begin - m->p);
+        if (g4_json_is(it.key, "__metadata__")) {
+            if (check_metadata(&r, it.value)) return G4_EFORMAT;
+            continue;
+        }
         if (read_entry(&r, it.key, it.value, &out->tensor[out->n_tensor])) return G4_EFORMAT;
         out->n_tensor++;
     }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/hash.h"
 #include "base/log.h"
@@ -46,7 +47,11 @@ static int add_file(g4_weights *w, const char *path, struct g4_container *out, g
     w->map = g4_realloc(w->map, (w->n_map + 1) * sizeof *w->map);
     w->map[w->n_map++] = m;
     *out = (struct g4_container){ .arena = &w->arena };
-    return w->gguf ? g4_gguf_read(&m, path, out, err) : g4_safetensors_read(&m, path, out, err);
+    const int r = w->gguf ? g4_gguf_read(&m, path, out, err) : g4_safetensors_read(&m, path, out, err);
+    struct stat st; /* a file that shrinks under its mapping would end the process later on */
+    if (!r && (stat(path, &st) || (uint64_t)st.st_size < m.size))
+        return g4_fail(err, G4_EIO, "'%s' was cut short while it was being read", path);
+    return r;
 }
 
 static int add_tensors(g4_weights *w, const struct g4_container *f, const char *path, g4_err *err)
@@ -209,6 +214,7 @@ static bool has_file(const g4_weights *w, const char *name)
 static int open_folder(g4_weights *w, unsigned flags, g4_err *err)
 {
     w->folder = true;
+    if (flags & G4_WEIGHTS_TEXT_ONLY && (has_file(w, "tokenizer.json") || has_file(w, "tokenizer.model"))) return 0;
     if (has_file(w, "model.safetensors.index.json")) {
         const g4_json index = g4_weights_json(w, "model.safetensors.index.json", err);
         if (!index.p) return G4_EFORMAT;
@@ -221,7 +227,6 @@ static int open_folder(g4_weights *w, unsigned flags, g4_err *err)
         free(gguf);
         return r;
     }
-    if (flags & G4_WEIGHTS_TEXT_ONLY && (has_file(w, "tokenizer.json") || has_file(w, "tokenizer.model"))) return 0;
     return g4_fail(err, G4_EMODEL, "'%s': the folder holds no model.safetensors, no index and not exactly one .gguf", w->path);
 }
 

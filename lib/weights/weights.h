@@ -27,6 +27,7 @@ typedef struct g4_kv {
     uint32_t elem;      /* element type of an array */
     uint64_t n;         /* elements; 1 for a scalar */
     const uint8_t *data;/* first value; for strings the u64 length */
+    const uint8_t *end; /* behind the last value */
 } g4_kv;
 
 enum { G4_WEIGHTS_TEXT_ONLY = 1 /* a folder may lack config.json and tensors (tokenizer work) */ };
@@ -70,8 +71,8 @@ g4_json g4_weights_json(g4_weights *w, const char *name, g4_err *err);
 /* The tensors of another safetensors file of the folder ("2_Dense/model.safetensors"); NULL: absent. */
 const g4_tensor *g4_weights_side_tensor(g4_weights *w, const char *file, const char *name, g4_err *err);
 
-/* "sha256:HEX" when the store or a cache knows it, else "fp:HEX16": a hash of size, tensor
- * table, first and last 64 KiB. */
+/* "fp:HEX16": a hash of size, tensor table, first and last 64 KiB (a SHA-256 that a store knows comes
+ * from g4_store_find). */
 const char *g4_weights_digest(g4_weights *w);
 
 #endif
