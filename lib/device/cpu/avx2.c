@@ -8,4 +8,5 @@
 #include "device/cpu/matmul.h"
 #include "device/cpu/attend.h"
 #include "device/cpu/rows.h"
+#include "device/cpu/moe.h"
 #include "device/cpu/kernels.h"

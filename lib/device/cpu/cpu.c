@@ -172,11 +172,11 @@ static bool make_buffers(struct g4_cpu_plan *p)
 static bool make_jobs(struct g4_cpu_plan *p, const struct g4_cpu_level *level)
 {
     const g4_plan_desc *desc = &p->plan.desc;
-    p->jobs = g4_alloc((2 * (size_t)desc->n_op + 1) * sizeof *p->jobs);
+    p->jobs = g4_alloc((G4_CPU_PHASES * (size_t)desc->n_op + 1) * sizeof *p->jobs);
     p->scratch_bytes = p->shared_bytes = 64;
     for (uint32_t i = 0; i < desc->n_op; i++) {
         const struct g4_cpu_kernel *k = level->kernel(&desc->ops[i]);
-        for (int ph = 0; ph < 2; ph++)
+        for (int ph = 0; ph < G4_CPU_PHASES; ph++)
             if (k->phase[ph].run) p->jobs[p->n_job++] = (struct job){ &desc->ops[i], &k->phase[ph] };
         const size_t own = k->thread_bytes ? k->thread_bytes(&desc->ops[i], desc) : 0;
         const size_t all = k->shared_bytes ? k->shared_bytes(&desc->ops[i], desc) : 0;

@@ -3,7 +3,7 @@
  * The ref level is plain C in f32 throughout and is the reference (`-d ref`).
  *
  * A kernel works on a range of items of one op; items are independent and are
- * claimed by threads in any order.  An op is one or two phases (say: quantise
+ * claimed by threads in any order.  An op is one to four phases (say: quantise
  * the input rows, then multiply); a phase starts when the one before is over. */
 #ifndef G4_DEVICE_CPU_CPU_H
 #define G4_DEVICE_CPU_CPU_H
@@ -40,8 +40,10 @@ struct g4_cpu_phase {
     void (*run)(const struct g4_cpu_run *run, const g4_op *op, uint32_t item, uint32_t thread);
 };
 
+enum { G4_CPU_PHASES = 4 };
+
 struct g4_cpu_kernel {
-    struct g4_cpu_phase phase[2];  /* the second may be empty */
+    struct g4_cpu_phase phase[G4_CPU_PHASES]; /* run without: empty */
     /* bytes of scratch for rows rows; NULL: none */
     size_t (*thread_bytes)(const g4_op *op, const g4_plan_desc *desc);
     size_t (*shared_bytes)(const g4_op *op, const g4_plan_desc *desc);

@@ -15,6 +15,8 @@ const struct g4_cpu_kernel *LEVEL(kernel)(const g4_op *op)
     case G4_OP_NORM: return &norm_kernel;
     case G4_OP_RESID: return &resid_kernel;
     case G4_OP_ADD: return &add_kernel;
+    case G4_OP_ROUTER: return &router_kernel;
+    case G4_OP_EXPERTS: return &experts_kernel;
     case G4_OP_PICK: return &pick_kernel;
     default: return g4_cpu_ref.kernel(op);
     }

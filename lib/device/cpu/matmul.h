@@ -90,20 +90,17 @@ INLINE float quantise32(const float *x, int8_t *q, int32_t sum[2])
         most = v_max(most, v_abs(v[i]));
     }
     const float top = v_most(most), inv = top > 1e-30f ? 127.0f / top : 0.0f; /* smaller is nothing */
-    vi n[32 / W];
-    int8_t *o = q;
+    vi lo = v_seti(0), hi = v_seti(0);
 #pragma GCC unroll 8
     for (int i = 0; i < 32 / W; i++) {
-        n[i] = v_toint(v[i] * v_set1(inv));
-        n[i] = (vi)v_toint(v_max(v_set1(-127.0f), v_min(v_set1(127.0f), v_tofloat(n[i]))));
+        const vi n = v_toint(v[i] * v_set1(inv));
+        v_store_i8(q + i * W, n);
+        if (i < 16 / W) lo = lo + n;
+        else hi = hi + n;
     }
-    sum[0] = sum[1] = 0;
-    for (int i = 0; i < 32; i++) {
-        const int32_t k = n[i / W][i % W];
-        o[i] = (int8_t)k;
-        sum[i / 16] += k;
-    }
-    return inv > 0 ? top / 127.0f : 0.0f;
+    sum[0] = v_sumi(lo);
+    sum[1] = v_sumi(hi);
+    return top > 1e-30f ? top / 127.0f : 0.0f;
 }
 
 static void store_aux(const struct acts *a, int i, uint32_t tile, uint32_t b, uint32_t t, float d, const int32_t sum[2])

@@ -33,6 +33,17 @@ INLINE vf v_min(vf a, vf b) { return (vf)_mm256_min_ps((__m256)a, (__m256)b); }
 INLINE vf v_rint(vf a) { return (vf)_mm256_round_ps((__m256)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 INLINE vi v_toint(vf a) { return (vi)_mm256_cvtps_epi32((__m256)a); }
 INLINE vf v_tofloat(vi a) { return (vf)_mm256_cvtepi32_ps((__m256i)a); }
+INLINE int32_t v_sumi(vi a)
+{
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128((__m256i)a), _mm256_extracti128_si256((__m256i)a, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
+}
+INLINE void v_store_i8(int8_t *p, vi a)
+{
+    const __m128i h = _mm_packs_epi32(_mm256_castsi256_si128((__m256i)a), _mm256_extracti128_si256((__m256i)a, 1));
+    _mm_storel_epi64((__m128i *)(void *)p, _mm_packs_epi16(h, h));
+}
 INLINE vf v_scalef(vf a, vf n) /* a 2^n, n integral in [-252, 254]: in two steps, so that subnormals come out right */
 {
     const vi k = v_toint(n), h = k >> 1, l = k - h;
@@ -132,10 +143,11 @@ INLINE vi dot_codes(int32_t init, const vu *c, const int8_t *a, int n, int bits)
     for (int i = 0; i < n; i += run) {
         __m256i s = _mm256_setzero_si256();
 #pragma GCC unroll 8
-        for (int j = i; j < i + run && j < n; j++) {
-            const __m256i w = (__m256i)c[j], x = four(a + 4 * j);
+        for (int j = 0; j < run; j++) {
+            if (i + j >= n) break;
+            const __m256i w = (__m256i)c[i + j], x = four(a + 4 * (i + j));
             const __m256i p = bits == 8 ? _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w)) : _mm256_maddubs_epi16(w, x);
-            s = j == i ? p : _mm256_add_epi16(s, p);
+            s = j ? _mm256_add_epi16(s, p) : p;
         }
         sum = _mm256_add_epi32(sum, _mm256_madd_epi16(s, one));
     }

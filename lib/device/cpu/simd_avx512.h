@@ -28,6 +28,8 @@ INLINE vf v_min(vf a, vf b) { return (vf)_mm512_min_ps((__m512)a, (__m512)b); }
 INLINE vf v_rint(vf a) { return (vf)_mm512_roundscale_ps((__m512)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 INLINE vi v_toint(vf a) { return (vi)_mm512_cvtps_epi32((__m512)a); }
 INLINE vf v_tofloat(vi a) { return (vf)_mm512_cvtepi32_ps((__m512i)a); }
+INLINE int32_t v_sumi(vi a) { return _mm512_reduce_add_epi32((__m512i)a); }
+INLINE void v_store_i8(int8_t *p, vi a) { _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtsepi32_epi8((__m512i)a)); }
 INLINE vf v_scalef(vf a, vf n) { return (vf)_mm512_scalef_ps((__m512)a, (__m512)n); } /* a 2^n, n integral */
 INLINE vf v_f16(const uint16_t *p)
 {
