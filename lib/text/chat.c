@@ -184,9 +184,7 @@ static int check_content(const struct chat *c, const struct msg *m)
         return 0;
     }
     const bool plain = v->type == G4_JSON_NONE || v->type == G4_JSON_NULL || v->type == G4_JSON_STRING;
-    if (plain || (m->kind == TOOL && (c->r.repair || v->type != G4_JSON_OBJECT))) return 0;
-    return fail(c, m->number, m->kind == TOOL ? "the template refuses a tool result that is an object"
-                                              : "content is neither text nor a list of parts");
+    return plain || m->kind == TOOL ? 0 : fail(c, m->number, "content is neither text nor a list of parts");
 }
 
 static int read_message(struct chat *c, const g4_node *v, struct msg *m)
@@ -421,30 +419,29 @@ static int gemma4_system(struct chat *c, size_t *first)
 
 enum state { PLAIN, CALLED, ANSWERED };
 
-/* Results of message i's calls; false when there are none. */
-static bool gemma4_responses(struct chat *c, size_t i)
+/* Results of message i's calls; *any: there were some. */
+static int gemma4_responses(struct chat *c, size_t i, bool *any)
 {
     struct g4_render *r = &c->r;
     const struct msg *m = c->msg + i;
     const g4_node *own = g4_node_get(m->m, "tool_responses");
-    bool any = false;
-    if (own->type == G4_JSON_ARRAY && own->n) {
-        for (size_t k = 0; k < own->n; k++) {
-            const g4_node *name = g4_node_get(own->kid + k, "name");
-            put_response(r, name->type == G4_JSON_STRING && name->text.n ? name->text : G4_SV("unknown"),
-                         g4_node_get(own->kid + k, "response"));
-        }
-        return true;
+    *any = own->type == G4_JSON_ARRAY && own->n;
+    for (size_t k = 0; *any && k < own->n; k++) {
+        const g4_node *name = g4_node_get(own->kid + k, "name");
+        put_response(r, name->type == G4_JSON_STRING && name->text.n ? name->text : G4_SV("unknown"),
+                     g4_node_get(own->kid + k, "response"));
     }
-    if (m->calls->type == G4_JSON_NONE) return false;
+    if (*any || m->calls->type == G4_JSON_NONE) return 0;
     for (size_t k = i + 1; k < c->n && c->msg[k].kind == TOOL; k++) {
         const g4_node *content = g4_node_get(c->msg[k].m, "content");
+        if (content->type == G4_JSON_OBJECT && !r->repair)
+            return fail(c, c->msg[k].number, "the template refuses a tool result that is an object");
         put_response(r, answered_name(m, c->msg[k].m), result_body(r, content));
         for (size_t p = 0; content->type == G4_JSON_ARRAY && p < content->n; p++)
             if (media_mark(content->kid + p)) put_media(r, media_mark(content->kid + p), content->kid[p].span);
-        any = true;
+        *any = true;
     }
-    return any;
+    return 0;
 }
 
 /* A call that nobody answered, with the conversation going on behind it: the
@@ -494,7 +491,8 @@ static int gemma4_message(struct chat *c, size_t i, size_t next, bool same_turn,
     if (thought && (after_user || (r->in->preserve_thinking && calls))) put_thought(r, reasoning);
     if (text_first && put_content(c, m, &seen)) return G4_EINPUT;
     put_calls(r, m);
-    bool answered = gemma4_responses(c, i);
+    bool answered;
+    if (gemma4_responses(c, i, &answered)) return G4_EINPUT;
     if (calls && !answered && r->repair && next < c->n) {
         put_null_responses(r, m);
         answered = true;

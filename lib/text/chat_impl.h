@@ -15,6 +15,7 @@ typedef struct g4_node {
     g4_sv text;              /* STRING: its bytes; NUMBER: its spelling */
     g4_sv key;               /* the member's name when the parent is an object */
     g4_json span;            /* the value as it stood in the document */
+    const void *scope;       /* chat_schema.c: the references it came through */
     struct g4_node *kid;     /* ARRAY, OBJECT */
     size_t n;
 } g4_node;

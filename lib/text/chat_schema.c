@@ -9,7 +9,10 @@
 /* Bounds on what references may blow up to; the second keeps recursion shallow. */
 enum { MAX_NODES = 200000, MAX_DEPTH = 1000, MAX_REFS = 64 };
 
-struct expanding {           /* references being put in, innermost first; in the arena */
+/* References being put in, innermost first.  A member that came through one
+ * carries it as its scope, so that only a reference inside its own target counts
+ * as a circle. */
+struct expanding {
     const g4_node *target;
     const struct expanding *outer;
     int depth;
@@ -25,6 +28,11 @@ struct work {
 };
 
 static g4_node normal(struct work *w, const g4_node *v, const struct expanding *outer);
+
+static const struct expanding *scope_of(const g4_node *v, const struct expanding *outer)
+{
+    return v->scope ? v->scope : outer;
+}
 
 /* ---- changing a copied object ------------------------------------------- */
 
@@ -58,8 +66,9 @@ static void del(g4_node *s, const char *key)
     s->n = n;
 }
 
-/* base's members under over's, with room for the members the rules below add. */
-static g4_node merged(struct work *w, const g4_node *base, const g4_node *over)
+/* base's members, in the scope given unless that is NULL, under over's; with room
+ * for the members the rules below add. */
+static g4_node merged(struct work *w, const g4_node *base, const void *scope, const g4_node *over)
 {
     enum { ROOM = 6 };
     g4_node out = *over;
@@ -68,7 +77,10 @@ static g4_node merged(struct work *w, const g4_node *base, const g4_node *over)
     for (size_t i = 0; i < base->n; i++) {
         bool hidden = false;
         for (size_t j = 0; j < over->n && !hidden; j++) hidden = g4_sv_same(base->kid[i].key, over->kid[j].key);
-        if (!hidden) out.kid[out.n++] = base->kid[i];
+        if (hidden) continue;
+        out.kid[out.n] = base->kid[i];
+        if (scope) out.kid[out.n].scope = scope;
+        out.n++;
     }
     for (size_t j = 0; j < over->n; j++) out.kid[out.n++] = over->kid[j];
     w->nodes += base->n + over->n + 1;
@@ -100,7 +112,7 @@ static const g4_node *resolve(const struct work *w, g4_sv ref)
 
 /* Puts local references in.  A reference to what is being put in already (a
  * tree's node, say) keeps type and description only. */
-static void put_in(struct work *w, g4_node *s, const struct expanding **in)
+static void put_in(struct work *w, g4_node *s, const struct expanding *in)
 {
     for (const g4_node *ref; ref = g4_node_get(s, "$ref"), ref->type == G4_JSON_STRING;) {
         if (!g4_sv_has_prefix(ref->text, "#/")) return;
@@ -112,8 +124,8 @@ static void put_in(struct work *w, g4_node *s, const struct expanding **in)
             return;
         }
         del(s, "$ref");
-        bool again = *in && (*in)->depth == MAX_REFS;
-        for (const struct expanding *e = *in; e && !again; e = e->outer) again = e->target == t;
+        bool again = in && in->depth == MAX_REFS;
+        for (const struct expanding *e = in; e && !again; e = e->outer) again = e->target == t;
         if (again) {
             const g4_node *type = g4_node_get(t, "type"), *text = g4_node_get(t, "description");
             if (type->type != G4_JSON_NONE && !has(s, "type")) set(s, "type", *type);
@@ -121,29 +133,15 @@ static void put_in(struct work *w, g4_node *s, const struct expanding **in)
             return;
         }
         struct expanding *frame = g4_arena_alloc(w->arena, sizeof *frame);
-        *frame = (struct expanding){t, *in, *in ? (*in)->depth + 1 : 1};
-        *in = frame;
-        if (t->type == G4_JSON_OBJECT) *s = merged(w, t, s);
+        *frame = (struct expanding){t, in, in ? in->depth + 1 : 1};
+        in = frame;
+        if (t->type == G4_JSON_OBJECT) *s = merged(w, t, frame, s);
     }
 }
 
 static bool is_null_schema(const g4_node *v)
 {
     return v->type == G4_JSON_OBJECT && v->n == 1 && g4_node_is(g4_node_get(v, "type"), "null");
-}
-
-/* anyOf or oneOf of T and null: T, nullable.  T's own rules are still to be applied. */
-static bool null_alternative(struct work *w, g4_node *s, const char *key)
-{
-    const g4_node *alt = g4_node_get(s, key);
-    if (alt->type != G4_JSON_ARRAY || alt->n != 2) return false;
-    const bool first = is_null_schema(alt->kid), second = is_null_schema(alt->kid + 1);
-    if (first == second) return false;
-    const g4_node *t = alt->kid + (first ? 1 : 0);
-    del(s, key);
-    if (t->type == G4_JSON_OBJECT) *s = merged(w, t, s);
-    set(s, "nullable", (g4_node){.type = G4_JSON_BOOL, .yes = true});
-    return true;
 }
 
 /* type: [T, "null"]: T, nullable. */
@@ -232,13 +230,14 @@ static void children(struct work *w, g4_node *s, const struct expanding *outer)
         const g4_sv key = m->key;
         if (m->type != G4_JSON_OBJECT) continue;
         if (g4_sv_eq(key, "items")) {
-            *m = normal(w, m, outer);
+            *m = normal(w, m, scope_of(m, outer));
         } else if (g4_sv_eq(key, "properties")) {
             const g4_node none = {.type = G4_JSON_OBJECT};
-            *m = merged(w, &none, m);
+            const struct expanding *scope = scope_of(m, outer);
+            *m = merged(w, &none, NULL, m);
             for (size_t j = 0; j < m->n; j++) {
                 const g4_sv name = m->kid[j].key;
-                m->kid[j] = normal(w, m->kid + j, outer);
+                m->kid[j] = normal(w, m->kid + j, scope);
                 m->kid[j].key = name;
             }
         }
@@ -246,29 +245,56 @@ static void children(struct work *w, g4_node *s, const struct expanding *outer)
     }
 }
 
+static void own_rules(struct work *w, g4_node *s, const struct expanding *outer);
+
+/* anyOf or oneOf of T and null: T, nullable. */
+static void null_alternative(struct work *w, g4_node *s, const char *key, const struct expanding *outer)
+{
+    const g4_node *alt = g4_node_get(s, key), none = {.type = G4_JSON_OBJECT};
+    if (alt->type != G4_JSON_ARRAY || alt->n != 2) return;
+    const bool first = is_null_schema(alt->kid), second = is_null_schema(alt->kid + 1);
+    if (first == second) return;
+    const g4_node *t = alt->kid + (first ? 1 : 0);
+    const struct expanding *scope = scope_of(alt, outer);
+    del(s, key);
+    if (t->type == G4_JSON_OBJECT) {
+        g4_node copy = merged(w, &none, NULL, t);
+        own_rules(w, &copy, scope);
+        *s = merged(w, &copy, NULL, s);
+    }
+    set(s, "nullable", (g4_node){.type = G4_JSON_BOOL, .yes = true});
+}
+
+/* The rules for one schema, not for those inside it. */
+static void own_rules(struct work *w, g4_node *s, const struct expanding *outer)
+{
+    put_in(w, s, outer);
+    if (!w->failed && (w->nodes > MAX_NODES || w->depth == MAX_DEPTH)) {
+        g4_fail(w->err, G4_EINPUT, "a tool's schema is too large once its references are put in");
+        w->failed = true;
+    }
+    if (w->failed) return;
+    w->depth++;
+    null_alternative(w, s, "anyOf", outer);
+    null_alternative(w, s, "oneOf", outer);
+    w->depth--;
+    null_type(s);
+    constant(w, s);
+    number_enum(w, s);
+    missing_type(s);
+    const g4_node *more = g4_node_get(s, "additionalProperties");
+    if (g4_node_is(g4_node_get(s, "type"), "object") && !has(s, "properties") && more->type == G4_JSON_BOOL && !more->yes)
+        del(s, "additionalProperties");
+}
+
 static g4_node normal(struct work *w, const g4_node *v, const struct expanding *outer)
 {
     if (v->type != G4_JSON_OBJECT || w->failed) return *v;
     const g4_node none = {.type = G4_JSON_OBJECT};
-    g4_node s = merged(w, &none, v);
-    const struct expanding *in = outer;
-    do {
-        put_in(w, &s, &in);
-        if (w->nodes > MAX_NODES || w->depth == MAX_DEPTH) {
-            g4_fail(w->err, G4_EINPUT, "a tool's schema is too large once its references are put in");
-            w->failed = true;
-        }
-        if (w->failed) return s;
-    } while (null_alternative(w, &s, "anyOf") || null_alternative(w, &s, "oneOf"));
-    null_type(&s);
-    constant(w, &s);
-    number_enum(w, &s);
-    missing_type(&s);
-    const g4_node *more = g4_node_get(&s, "additionalProperties");
-    if (g4_node_is(g4_node_get(&s, "type"), "object") && !has(&s, "properties") && more->type == G4_JSON_BOOL && !more->yes)
-        del(&s, "additionalProperties");
+    g4_node s = merged(w, &none, NULL, v);
+    own_rules(w, &s, outer);
     w->depth++;
-    children(w, &s, in);
+    children(w, &s, outer);
     w->depth--;
     return s;
 }

@@ -114,6 +114,9 @@ static void schemas(void)
           DECL("properties:{n:{properties:{next:{properties:{},type:<|\"|>OBJECT<|\"|>}},type:<|\"|>OBJECT<|\"|>}},type:<|\"|>OBJECT<|\"|>"), "a schema that holds itself ends");
     gives(G4_CHAT_GEMMA4_SMALL, "[]", TOOL("{\"type\":\"object\",\"properties\":{\"n\":{\"anyOf\":[{\"$ref\":\"#/$defs/N\"},{\"type\":\"null\"}]}},\"$defs\":{\"N\":{\"$ref\":\"#/$defs/a~1b~0\"},\"a/b~\":{\"type\":[\"null\",\"number\"]}}}"), none,
           DECL("properties:{n:{nullable:true,type:<|\"|>NUMBER<|\"|>}},type:<|\"|>OBJECT<|\"|>"), "references to references, escaped");
+    gives(G4_CHAT_GEMMA4_SMALL, "[]", TOOL("{\"properties\":{\"n\":{\"$ref\":\"#/d\",\"items\":{\"$ref\":\"#/d\"}}},\"d\":{\"type\":\"array\",\"description\":\"D\",\"nullable\":true}}"), none,
+          DECL("properties:{n:{description:<|\"|>D<|\"|>,items:{description:<|\"|>D<|\"|>,nullable:true,type:<|\"|>ARRAY<|\"|>},nullable:true,type:<|\"|>ARRAY<|\"|>}},type:<|\"|>OBJECT<|\"|>"),
+          "the same reference beside, not inside, its target");
     gives(G4_CHAT_GEMMA4_SMALL, "[]", TOOL("{\"properties\":{\"n\":{\"$ref\":\"#/x\"}}}"), none, "reference '#/x' in a tool's schema leads nowhere", "a dangling reference");
     gives(G4_CHAT_GEMMA4_SMALL, "[]", "[{\"type\":\"function\",\"function\":{\"name\":\"a b\"}}]", none, "tool 1: 'a b' cannot be a function name", "a name with a blank");
     gives(G4_CHAT_GEMMA4_SMALL, "[]", "[{\"type\":\"web_search\"}]", none, "tool 1: no function name", "a tool without a function");
