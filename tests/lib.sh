@@ -6,16 +6,22 @@ n_failed=0
 top=$PWD
 build=$top/${G4_BUILD:-build}
 gen=${G4_GEN:-$build/g4-gen}
+data=$top/tests/data
 tmp=$(mktemp -d) || exit 1
 trap 'cd /; rm -rf "$tmp"' EXIT
 export XDG_CONFIG_HOME="$tmp/.config" XDG_CACHE_HOME="$tmp/.cache" XDG_DATA_HOME="$tmp/.data"
 export LC_ALL=C.UTF-8
 unset G4_MODEL G4_DEVICE NO_COLOR
-data=$top/tests/data
-base_model=$data/text/gemma3-270m/gemma3-270m-f32.gguf # no chat format
-edge_model=$data/text/g4-edge/g4-edge-f32.gguf
 cd "$tmp" || exit 1
 [ -x "$gen" ] || { echo "1..0 # SKIP g4-gen is not built"; exit 0; }
+
+# model NAME: a tiny seeded model of tests/data/text, unpacked.
+model() {
+    [ -e "$tmp/.$1.gguf" ] || gzip -dc "$data/text/$1/$1-f32.gguf.gz" >"$tmp/.$1.gguf" || exit 1
+    echo "$tmp/.$1.gguf"
+}
+base_model=$(model gemma3-270m) # no chat format
+edge_model=$(model g4-edge)     # Gemma 4, with one
 
 run() {
     "$@" >out 2>err

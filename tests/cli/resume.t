@@ -57,7 +57,7 @@ ok 'torn last lines are cut' cmp want torn
 
 run "$gen" -q -j -n 3 --resume part <in.jsonl
 is 'another option is refused' "$status $(grep -c 'other settings' err)" '2 1'
-run "$gen" -q -j -n 2 -m "$data/text/g4-dense/g4-dense-f32.gguf" --resume part <in.jsonl
+run "$gen" -q -j -n 2 -m "$(model g4-dense)" --resume part <in.jsonl
 is 'another model is refused' $status 2
 sed 's/a b c 14/a b d 14/' in.jsonl >other.jsonl
 run "$gen" -q -j -n 2 --resume part <other.jsonl
