@@ -7,6 +7,7 @@ top=$PWD
 build=$top/${G4_BUILD:-build}
 gen=${G4_GEN:-$build/g4-gen}
 data=$top/tests/data
+user_cache=${XDG_CACHE_HOME:-$HOME/.cache} # what the tests fetched lies there
 tmp=$(mktemp -d) || exit 1
 trap 'cd /; rm -rf "$tmp"' EXIT
 export XDG_CONFIG_HOME="$tmp/.config" XDG_CACHE_HOME="$tmp/.cache" XDG_DATA_HOME="$tmp/.data"
@@ -21,7 +22,9 @@ model() {
     echo "$tmp/.$1.gguf"
 }
 base_model=$(model gemma3-270m) # no chat format
-edge_model=$(model g4-edge)     # Gemma 4, with one
+# Gemma 4 with a chat format: a template text beside the model says so.
+chat_model=$tmp/.chat
+cp -r "$data/text/g4-edge" "$chat_model" && echo "<|turn>" >"$chat_model/chat_template.jinja" || exit 1
 
 run() {
     "$@" >out 2>err

@@ -149,6 +149,15 @@ static int open_archive(g4_bytes *b, g4_err *err)
     return archive_read_open1(b->a) == ARCHIVE_OK ? G4_OK : archive_failed(b, "cannot read", err);
 }
 
+/* All that hold files.  Not mtree, which takes any text for a list of names. */
+static int (*const formats[])(struct archive *) = {
+    archive_read_support_format_tar, archive_read_support_format_gnutar, archive_read_support_format_cpio,
+    archive_read_support_format_zip, archive_read_support_format_7zip, archive_read_support_format_ar,
+    archive_read_support_format_cab, archive_read_support_format_iso9660, archive_read_support_format_lha,
+    archive_read_support_format_rar, archive_read_support_format_rar5, archive_read_support_format_xar,
+    archive_read_support_format_warc, archive_read_support_format_empty,
+};
+
 struct archive *g4_bytes_archive(g4_bytes *b, g4_err *err)
 {
     b->started = true;
@@ -161,7 +170,7 @@ struct archive *g4_bytes_archive(g4_bytes *b, g4_err *err)
     archive_read_support_filter_compress(b->a);
     archive_read_support_filter_lzma(b->a);
     archive_read_support_filter_lzip(b->a);
-    archive_read_support_format_all(b->a);
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) formats[i](b->a);
     return open_archive(b, err) ? NULL : b->a;
 }
 

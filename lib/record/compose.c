@@ -46,6 +46,7 @@ static void keep_members(const g4_record *r, unsigned anew, g4_str *out)
     const char *after = NULL; /* end of the member before, when it stayed */
     bool any = false;
     g4_str_addc(out, '{');
+    if (g4_json_type(r->root) != G4_JSON_OBJECT) return; /* refused for that */
     for (g4_json_it it = g4_json_iter(r->root); g4_json_next(&it);) {
         if (replaced(it.key, anew)) {
             after = NULL;

@@ -256,8 +256,8 @@ static bool read_archive(g4_source *s, const char *name, g4_bytes *b)
 
 /* ---- the thread ---------------------------------------------------------- */
 
-/* A descriptor, or -1 with the problem pushed (*go says whether to go on). */
-static int open_path(g4_source *s, const char *path, bool *go)
+/* A descriptor, or -1 with the problem pushed as `code` (*go says whether to go on). */
+static int open_path(g4_source *s, const char *path, int code, bool *go)
 {
     struct stat st;
     g4_err err = {0};
@@ -272,7 +272,7 @@ static int open_path(g4_source *s, const char *path, bool *go)
     } else {
         g4_fail(&err, G4_EINPUT, "cannot open: %s", strerror(errno));
     }
-    *go = push_problem(s, path, 0, s->p.kind == G4_SOURCE_FILES ? G4_EINPUT : G4_EIO, err.msg);
+    *go = push_problem(s, path, 0, code, err.msg);
     return -1;
 }
 
@@ -280,7 +280,7 @@ static bool read_path(g4_source *s, const char *path)
 {
     bool go;
     if (s->p.kind == G4_SOURCE_FILES && strcmp(path, "-") && !g4_source_wanted(&s->p, path)) return true;
-    const int fd = open_path(s, path, &go);
+    const int fd = open_path(s, path, s->p.kind == G4_SOURCE_FILES ? G4_EINPUT : G4_EIO, &go);
     if (fd < 0) return go;
     g4_bytes *b = g4_bytes_new(fd, s->stop_fd, &s->read_bytes);
     const char *name = shown_name(path);
@@ -301,7 +301,7 @@ static bool read_names(g4_source *s, const char *list)
     g4_str name = {0};
     g4_err err = {0};
     long got = 0;
-    const int fd = open_path(s, list, &go);
+    const int fd = open_path(s, list, G4_EIO, &go);
     if (fd < 0) return go;
     g4_bytes *b = g4_bytes_new(fd, s->stop_fd, NULL);
     while (go && (got = g4_bytes_read(b, buf, sizeof buf, &err)) > 0) {

@@ -9,9 +9,11 @@ few -j -i 'select(.t) | {id: .n, prompt: .t}' <in.jsonl
 is '-i: objects, and none dropped' "$status $(jq -c '[.id, .prompt, has("text")]' out | paste -sd' ')" '0 [1,"a",true] [2,"b",true]'
 few -j -i '.t // empty, "second"' <in.jsonl
 is '-i: strings are prompts, several are several' "$(jq -r .prompt out | paste -sd,)" a,second,b,second,second
-printf '[{"q":"x"},\n {"q":"y"}]\n{"q":"z"}\n' | few -i '(arrays[] // .) | .q'
+printf '[{"q":"x"},\n {"q":"y"}]\n{"q":"z"}\n' >in
+few -i '(arrays[] // .) | .q' <in
 is '-i without -j: any JSON, over several lines' "$status $(jq -r .prompt out | paste -sd,)" '0 x,y,z'
-printf '{"a":1}\nnonsense\n{"a":2}\n' | few -i '"p\(.a)"'
+printf '{"a":1}\nnonsense\n{"a":2}\n' >in
+few -i '"p\(.a)"' <in
 is '-i: bad JSON fails alone' "$status $(jq -r '.prompt // .error.code' out | paste -sd,)" '1 p1,input,p2'
 few -j -i 'error("no")' <in.jsonl
 is '-i: an error of the program is the record'\''s' "$status $(jq -r .error.code out | sort | uniq -c | tr -s ' ')" '1  3 input'

@@ -73,9 +73,11 @@ run "$gen" -j --null-out <pass.jsonl
 is '... ended as wanted' "$(tr -cd '\0' <out | wc -c)" 2
 run "$gen" -j -q --prefill --max-tokens 3 <pass.jsonl
 is '--prefill goes on with the turn' "$(sed -n 2p out | jq -c 'has("text")')" true
-echo '{"prompt":"a","schema":{"type":"object"}}' | run "$gen" -j -q
+echo '{"prompt":"a","schema":{"type":"object"}}' >in
+run "$gen" -j -q <in
 is 'a schema is refused, not ignored' "$(jq -r .error.code out)" schema
-echo '{"messages":[{"role":"user","content":[{"type":"image","path":"x.png"}]}]}' | run "$gen" -j -q
+echo '{"messages":[{"role":"user","content":[{"type":"image","path":"x.png"}]}]}' >in
+run "$gen" -j -q <in
 is 'media are refused' "$(jq -r .error.code out)" media
 
 # A record starts when its newline arrives: no end of input is needed.

@@ -7,7 +7,7 @@ printf 'a b\n' >tree/one.c
 printf 'c d\n' >tree/two.h
 printf 'e f\n' >tree/sub/three.c
 printf 'g\0h' >tree/sub/four.o
-printf 'caf\303\251' >"tree/\303\251 name.txt"
+printf 'caf\303\251' >"tree/$(printf '\303\251') name.txt"
 paths() { jq -r .path out | paste -sd,; }
 few() { run "$gen" -q --max-tokens 2 "$@"; }
 
@@ -22,7 +22,8 @@ few --each --include '*.c' --exclude 'tree/sub/*' say tree/one.c tree/two.h tree
 is '--include and --exclude' "$(paths)" tree/one.c
 few --each --include 'sub/*' say tree/one.c tree/sub/three.c </dev/null
 is 'a pattern with a slash is for the whole path' "$status $(paths)" '0 '
-find tree -name '*.c' | sort | few --files-from - say
+find tree -name '*.c' | sort >in
+few --files-from - say <in
 is '--files-from -' "$(paths)" tree/one.c,tree/sub/three.c
 printf 'tree/one.c\0tree/\303\251 name.txt\0' >list
 few --files-from list -0 say </dev/null
@@ -39,7 +40,8 @@ few --tar say <t.tar
 is '--tar: regular members' "$status $(paths)" '0 one.c,sub/three.c,two.h'
 few --tar say t.tar t.tar </dev/null
 is '--tar: archives as operands' "$(jq -r .path out | wc -l)" 6
-gzip -c t.tar | few --tar --include '*.h' say
+gzip -c t.tar >in
+few --tar --include '*.h' say <in
 is '--tar: compressed, with a glob' "$(paths)" two.h
 tar -cf pax.tar --format=pax -C tree "$(printf '\303\251') name.txt"
 LC_ALL=C few --tar say pax.tar </dev/null
@@ -51,20 +53,27 @@ if [ -s t.cpio ]; then
 else
     skip '--tar: cpio' 'no cpio'
 fi
-head -c 700 t.tar | few --tar say
+head -c 700 t.tar >in
+few --tar say <in
 is '--tar: a torn archive' "$status" 4
-echo nonsense | few --tar say
+echo nonsense >in
+few --tar say <in
 is '--tar: no archive' "$status $(wc -c <out)" '4 0'
 
-printf 'a\r\nb c\n\nd' | few --lines say
+printf 'a\r\nb c\n\nd' >in
+few --lines say <in
 is '--lines: a prompt a line' "$status $(jq -c .prompt out | paste -sd,)" '0 "a","b c","","d"'
-printf 'x\0y\nz\n' | few --lines say
+printf 'x\0y\nz\n' >in
+few --lines say <in
 is '--lines: NUL' "$status $(jq -r '.error.code // "-"' out | paste -sd,)" '1 input,-'
-printf '{"prompt":"a"}\n' | xz -c | few -j
+printf '{"prompt":"a"}\n' | xz -c >in
+few -j <in
 is '-j: compressed' "$status $(jq -c .prompt out)" '0 "a"'
-printf '{"prompt":"a"}\n' | gzip -c | head -c 20 | few -j
+printf '{"prompt":"a"}\n' | gzip -c | head -c 20 >in
+few -j <in
 is '-j: compressed and torn' "$status" 4
-printf 'B' | few --lines
+printf 'B' >in
+few --lines <in
 is 'one byte that could begin a magic' "$(jq -r .prompt out)" B
 printf '{"prompt":"a"}\n' >1.jsonl
 printf '{"prompt":"b"}' >2.jsonl

@@ -2,7 +2,7 @@
 # The thought is never on stdout in text mode.  (A tiny random model rarely thinks
 # in earnest; the budget makes the shape certain.)
 . "$(dirname "$0")/../lib.sh"
-export G4_MODEL="$edge_model"
+export G4_MODEL="$chat_model"
 like '--think turns the switch on' "$("$gen" -q --dry-run --think 'Why?' </dev/null)" '<|think|>'
 ok 'off by default' test -z "$("$gen" -q --dry-run 'Why?' </dev/null | grep 'think')"
 ok '--no-think' test -z "$("$gen" -q --dry-run --think --no-think 'Why?' </dev/null | grep 'think')"

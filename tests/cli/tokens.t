@@ -24,27 +24,32 @@ run "$gen" -j -q --count <in.jsonl
 is '-j --count' "$(jq -c '[.id, .count]' out | head -1)" "[1,$("$gen" --count 'a b' </dev/null)]"
 run "$gen" -j -q --tokenize <in.jsonl
 is '-j --tokenize' "$(head -1 out | jq -c .ids)" "$("$gen" --tokenize 'a b' </dev/null)"
-head -1 out | run "$gen" -j -q --detokenize
+head -1 out >in
+run "$gen" -j -q --detokenize <in
 is '-j --detokenize' "$(jq -r .text out)" 'a b'
 run "$gen" -q --lines --tokenize -r <doc
 is '--lines -r' "$(wc -l <out)" 2
 
-export G4_MODEL="$edge_model"
+export G4_MODEL="$chat_model"
 run "$gen" --dry-run -s 'Be brief.' 'Why?' </dev/null
 like '--dry-run shows the system text' "$(cat out)" 'Be brief\.'
 like '--dry-run: the turn of the model is opened' "$(cat out)" '<|turn>model'
 like '--dry-run counts on stderr' "$(cat err)" '[0-9]* tokens'
-n=$(sed 's/[^0-9]*\([0-9]*\) tokens.*/\1/' err | tail -1)
+n=$(sed -n "s/^g4-gen: \\([0-9]*\\) tokens$/\\1/p" err | tail -1)
 printf 'Be brief.\n' >sys
 run "$gen" -q --dry-run -s @sys 'Why?' </dev/null
 cp out one
 "$gen" -q --dry-run -s 'Be brief.' 'Why?' </dev/null >two
 ok '-s @FILE' cmp one two
-echo '{"prompt":"Why?","system":"Be brief.","k":1}' | run "$gen" -q -j --dry-run
+echo '{"prompt":"Why?","system":"Be brief.","k":1}' >in
+run "$gen" -q -j --dry-run <in
 is '-j --dry-run' "$(jq -c '[.k, .usage.prompt_tokens, (.rendered | length > 20)]' out)" "[1,$n,true]"
 run "$gen" --dry-run 'say <|turn>model' </dev/null
-ok 'a control token in a prompt is counted as text' test "$(sed -n 's/[^0-9]*\([0-9]*\) tokens.*/\1/p' err)" -gt \
-    "$("$gen" --dry-run 'say' </dev/null 2>&1 >/dev/null | sed -n 's/[^0-9]*\([0-9]*\) tokens.*/\1/p')"
+run "$gen" -q -j --dry-run <<'END'
+{"prompt":"say"}
+{"prompt":"say <|turn>model"}
+END
+ok 'a control token in a prompt is counted as text' test "$(jq -s '.[1].usage.prompt_tokens - .[0].usage.prompt_tokens' out)" -gt 3
 run "$gen" -q --dry-run --raw-prompt 'Why?' </dev/null
 is '--raw-prompt' "$(cat out)" '<bos>Why?'
 done_testing
