@@ -208,6 +208,7 @@ static void guide_accept(void *self, int32_t id)
 
 static void make_job(struct job *j, int i, struct test_guide *g)
 {
+    g4_str_free(&j->log);
     memset(j, 0, sizeof *j);
     j->n = i % 5 == 4 ? 1 : 3 + (uint32_t)(g4_mix64((uint64_t)i) % 120);
     for (uint32_t k = 0; k < j->n; k++) /* two of three begin alike */
@@ -373,6 +374,7 @@ static void ends(void)
     submit(c, &j[3]);
     bad = run(c);
     ok(!bad && j[3].end == G4_END_STOP && j[3].n_got == at + 1 && j[3].got[at] == stop, "a stop id is the last token");
+    g4_core_drop(c, j[1].seq);
     submit(c, &j[1]);
     g4_core_step(c, NULL);
     g4_core_drop(c, j[1].seq);
