@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "model/model.h"
 #include "../tap.h"
 
@@ -61,7 +62,7 @@ static inline double json_num(g4_json v, double otherwise)
 
 /* ---- a model on a device ---------------------------------------------------- */
 
-enum { VEC_ROWS = 160, VEC_SEQ = 72, VEC_BLOCKS = 8 }; /* 256 keys a sequence */
+enum { VEC_ROWS = 160, VEC_SEQ = 72, VEC_BLOCKS = 8, VEC_LONG = 32 }; /* 256 keys a sequence, the first holds 1024 */
 
 struct vec {
     g4_model *model;
@@ -69,7 +70,7 @@ struct vec {
     struct g4_kv_store *kv;
     struct g4_net net;
     const struct g4_hparams *hp;
-    int32_t table[VEC_SEQ][VEC_BLOCKS]; /* blocks of a sequence, the same in both pools */
+    int32_t table[VEC_SEQ][VEC_LONG]; /* blocks of a sequence, the same in both pools */
     uint32_t have[VEC_SEQ];             /* keys a sequence holds */
     g4_err err;
 };
@@ -102,12 +103,14 @@ static inline bool vec_open(struct vec *v, const char *path, struct vec_params p
     v->model = v->dev ? g4_model_open(path, false, &v->err) : NULL;
     if (!v->model) return false;
     v->hp = g4_model_hp(v->model);
-    g4_kv_desc desc = { .n_block = { VEC_SEQ * VEC_BLOCKS, VEC_SEQ * VEC_BLOCKS }, .type = p.kv };
+    enum { ALL = VEC_SEQ * VEC_BLOCKS + VEC_LONG - VEC_BLOCKS };
+    g4_kv_desc desc = { .n_block = { ALL, ALL }, .type = p.kv };
     desc.layers = g4_model_kv_layers(v->model, &desc.n_layer);
     v->kv = v->dev->ops->kv_new(v->dev, &desc, &v->err);
     if (!v->kv || g4_model_net(v->model, v->dev, v->kv, VEC_ROWS, VEC_ROWS, VEC_SEQ, p.flags, &v->net, &v->err)) return false;
     for (int s = 0; s < VEC_SEQ; s++)
-        for (int b = 0; b < VEC_BLOCKS; b++) v->table[s][b] = b * VEC_SEQ + s; /* spread, as a used cache is */
+        for (int b = 0; b < VEC_LONG; b++) /* spread, as a used cache is */
+            v->table[s][b] = b < VEC_BLOCKS ? b * VEC_SEQ + s : s ? -1 : VEC_SEQ * VEC_BLOCKS + b - VEC_BLOCKS;
     return true;
 }
 
