@@ -1,9 +1,12 @@
 /* tests/vectors/real: Gemma 3 270M (Q4_K_M) against transformers in float32 on the
  * same dequantised weights (tests/data/real).  On cpu, whose activations are int8:
  * greedy tokens agree until the reference's margin falls below 0.25, and wherever
- * it is above 0.5; log-probabilities are no further off than llama.cpp's on the
- * same texts.  On ref (G4_TEST_FULL): every token, each log-probability within
- * 2e-3, sums within 0.02 %. */
+ * it is above 0.5; the mean difference of log-probabilities is no larger than
+ * llama.cpp's on the same texts, and at most half of that is left when they are
+ * added up with their signs.  (How far a sum is off hangs on the signs of a few
+ * errors: it moves by its own size when any rounding changes, so the peer's
+ * figure for it is printed, not demanded.)  On ref (G4_TEST_FULL): every token,
+ * each log-probability within 2e-3, sums within 0.02 %. */
 #include "vec.h"
 
 enum { CHUNK = 64 };
@@ -114,12 +117,13 @@ static void check_scoring(struct vec *v, g4_json one, size_t i)
     const double want = json_num(g4_json_get(one, "sum"), NAN);
 
     if (each_row(v, ids, s.n, 0, take_score, &s)) {
-        const double mean = s.abs / (double)(n - 1), off = 100 * fabs(s.sum / want - 1);
+        const double mean = s.abs / (double)(n - 1), off = 100 * fabs(s.sum / want - 1), bias = fabs(s.sum - want) / (double)(n - 1);
         if (exact)
             ok(s.worst < 2e-3 && off < 0.02, "%s: text of %zu tokens: log-probabilities within %.3g, sum off by %.4f %%", where, n, s.worst, off);
         else
-            ok(mean <= peer_mean[i] && off <= peer_sum[i], "%s: text of %zu tokens: mean difference %.4f (peer %.3f), sum off by %.3f %% (peer %.1f)",
-               where, n, mean, peer_mean[i], off, peer_sum[i]);
+            ok(mean <= peer_mean[i] && bias <= peer_mean[i] / 2,
+               "%s: text of %zu tokens: mean difference %.4f (peer %.3f), signed %.4f, sum off by %.3f %% (peer %.1f)", where, n, mean,
+               peer_mean[i], bias, off, peer_sum[i]);
     }
     free(ids);
 }
