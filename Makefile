@@ -108,6 +108,19 @@ $(TEST_SO): $(B)/%.so: %.c
 	@mkdir -p $(@D)
 	$(CC) -O2 -Wall -Wextra -fPIC -shared -MMD -MP -o $@ $< -ldl
 
+# The op tests alone, without the libraries that jq and archives need: what an emulated processor can run.
+OPS_OBJ = $(filter $(B)/lib/base/% $(B)/lib/device/%,$(LIB_OBJ))
+OPS_T := $(patsubst %.c,$(B)/%.static,$(wildcard tests/ops/*.c))
+$(OPS_T): %.static: %.o $(OPS_OBJ)
+	$(CC) $(CFLAGS) $(LDFLAGS_ALL) $(LDFLAGS) -static -o $@ $^ $(LIBS)
+ops-static: $(OPS_T)
+
+# As check's op tests, for aarch64 under qemu-user.  Needs gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static.
+check-arm:
+	$(MAKE) CC=aarch64-linux-gnu-gcc B=build-arm ops-static
+	prove --exec qemu-aarch64-static build-arm/tests/ops/*.static
+.PHONY: ops-static check-arm
+
 # ---- testing ---------------------------------------------------------------------
 # Tests find what was built under $G4_BUILD.  Each prints TAP; the last line counts them all.
 export G4_BUILD = $(B)

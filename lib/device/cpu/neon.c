@@ -1,7 +1,12 @@
 /* device/cpu/neon: the kernels of the level neon. */
 #include "device/cpu/levels.h"
 
-const struct g4_cpu_kernel *g4_cpu_neon_kernel(const g4_op *op)
-{
-    return g4_cpu_ref.kernel(op);
-}
+#include "device/cpu/simd_neon.h"
+
+#include "device/cpu/vmath.h"
+#include "device/cpu/unpack.h"
+#include "device/cpu/matmul.h"
+#include "device/cpu/attend.h"
+#include "device/cpu/rows.h"
+#include "device/cpu/moe.h"
+#include "device/cpu/kernels.h"

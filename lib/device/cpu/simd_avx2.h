@@ -67,7 +67,6 @@ INLINE vf v_allow(vf x, vf y, uint32_t bits)
     const __m256i m = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)bits), sel), sel);
     return (vf)_mm256_blendv_ps((__m256)y, (__m256)x, (__m256)m);
 }
-INLINE uint32_t v_ge_mask(vf a, vf b) { return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_GE_OQ)); }
 
 /* ---- bytes, lanes of 128 bits, and one matrix row a 32-bit lane ------------ */
 

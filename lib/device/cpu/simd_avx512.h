@@ -47,7 +47,6 @@ INLINE vf v_bf16(const uint16_t *p)
 
 /* Bits of allow: lanes whose bit is clear become y. */
 INLINE vf v_allow(vf x, vf y, uint32_t bits) { return (vf)_mm512_mask_mov_ps((__m512)y, (__mmask16)bits, (__m512)x); }
-INLINE uint32_t v_ge_mask(vf a, vf b) { return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GE_OQ); }
 
 /* ---- bytes, lanes of 128 bits, and one matrix row a 32-bit lane ------------ */
 
