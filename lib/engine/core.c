@@ -18,7 +18,7 @@
 #include "base/thread.h"
 #include "engine/sample.h"
 
-enum { DEFAULT_CHUNK = 512, SMALL_ROWS = 16, ECHO_OUTS = 32 };
+enum { DEFAULT_CHUNK = 512, SMALL_ROWS = 16, ECHO_OUTS = 32, MAX_PARALLEL = 1024 };
 
 double g4_now(void)
 {
@@ -53,7 +53,7 @@ static int open_cache(g4_core *c, g4_err *err)
     c->want = (struct g4_kv_want){
         .window = c->encoder ? UINT32_MAX / 2 : hp->window,
         .context = choose_context(hp, c->p.context),
-        .parallel = c->encoder ? 1 : c->p.parallel,
+        .parallel = c->encoder ? 1 : c->p.parallel < MAX_PARALLEL ? c->p.parallel : MAX_PARALLEL,
         .budget = g4_memory_total() / 4,
     };
     c->want.chunk = c->p.chunk ? c->p.chunk : DEFAULT_CHUNK;

@@ -137,9 +137,10 @@ static int read_record(struct reader *d, g4_json root)
     else if (!d->r->operand) return g4_fail(d->err, G4_EINPUT, "the record has neither 'messages' nor 'prompt'");
     ask->had_chat = given(messages) || given(tools);
     if (given(system)) {
-        char *s = g4_json_dup(system);
-        d->system = (g4_sv){ g4_arena_strndup(&ask->arena, s, strlen(s)), strlen(s) };
-        free(s);
+        g4_str text = {0}; /* counted: it may hold NUL */
+        g4_json_str(system, &text);
+        d->system = (g4_sv){ g4_arena_strndup(&ask->arena, text.p ? text.p : "", text.n), text.n };
+        g4_str_free(&text);
     } else if (d->r->system) {
         d->system = (g4_sv){ d->r->system, strlen(d->r->system) };
     }

@@ -260,6 +260,11 @@ static void base_prompts(g4_engine *e)
     is_prompt(e, "{}", &(g4_request){ .operand = "do it" }, "<bos>do it", "the instruction alone");
     is_prompt(e, "{\"prompt\":\"doc\",\"system\":\"be\"}", &(g4_request){ .system = "no" }, "<bos>be\n\ndoc", "the record's system text wins");
     is_prompt(e, "{\"prompt\":\"doc\"}", &(g4_request){ .system = "be" }, "<bos>be\n\ndoc", "else the caller's");
+    size_t len_nul, n_nul;
+    char *nul = NULL;
+    const g4_request with_nul = { .json = "{\"prompt\":\"d\",\"system\":\"a\\u0000b\"}" };
+    ok(!g4_render(e, &with_nul, &nul, &len_nul, &n_nul, NULL) && len_nul == 11 && !memcmp(nul, "<bos>a\0b\n\nd", 11), "a NUL in a text cuts nothing");
+    free(nul);
     is_prompt(e, "{\"prompt\":\"a <bos> <|turn> b\"}", NULL, "<bos>a <bos> <|turn> b", "control pieces in a text stay text");
     size_t n, m;
     free(render(e, "{\"prompt\":\"<bos>\"}", NULL, &n));
