@@ -24,10 +24,10 @@ echo 'the text of a document' >"$tmp/doc"
 # The ways to run it: each writes $tmp/out.  $pre is what stands before the command.
 pre=
 text() { $pre "$bin/g4-gen" -m "$model" -t 1 --max-tokens 4 'say' <"$tmp/doc" >"$tmp/out" 2>"$tmp/err"; }
-jsonl() { $pre "$bin/g4-gen" -m "$model" -t 1 --max-tokens 4 -j "$tmp/in.jsonl" >"$tmp/out" 2>"$tmp/err"; }
+jsonl() { $pre "$bin/g4-gen" -m "$model" -t 1 --max-tokens 4 -j <"$tmp/in.jsonl" >"$tmp/out" 2>"$tmp/err"; }
 resume() {
     rm -f "$tmp/res" "$tmp/res.g4"
-    $pre "$bin/g4-gen" -m "$model" -t 1 --max-tokens 4 -j --resume "$tmp/res" "$tmp/in.jsonl" >/dev/null 2>"$tmp/err"
+    $pre "$bin/g4-gen" -m "$model" -t 1 --max-tokens 4 -j --resume "$tmp/res" <"$tmp/in.jsonl" >/dev/null 2>"$tmp/err"
     status=$?
     cp "$tmp/res" "$tmp/out" 2>/dev/null || : >"$tmp/out"
     return $status
