@@ -28,7 +28,8 @@ struct g4_source {
     size_t head, n;
     bool ended, stop;
     int wake, stop_fd;    /* eventfds; wake is readable while n > 0 or ended */
-    _Atomic uint64_t read_bytes, items;
+    _Atomic uint64_t read_bytes, decoded; /* from descriptors; of them, undone and handed to the cutter */
+    uint64_t items, used;                 /* taken by the caller: items, and their bytes */
     uint64_t total_bytes; /* 0: unknown */
 };
 
@@ -72,6 +73,7 @@ int g4_source_next(g4_source *s, struct g4_item *item)
         s->head = (s->head + 1) % s->p.ahead;
         s->n--;
         s->items++;
+        s->used += item->n + 1;
         uint64_t drained;
         if (!s->n && !s->ended && read(s->wake, &drained, sizeof drained) < 0) drained = 0;
         pthread_cond_signal(&s->room);
@@ -162,7 +164,10 @@ static bool read_lines(g4_source *s, const char *name, g4_bytes *b)
     g4_err err = {0};
     bool go = true;
     long got = 0;
-    while (go && (got = g4_bytes_read(b, buf, 64 << 10, &err)) > 0) go = cut(&c, buf, (size_t)got);
+    while (go && (got = g4_bytes_read(b, buf, 64 << 10, &err)) > 0) {
+        s->decoded += (uint64_t)got;
+        go = cut(&c, buf, (size_t)got);
+    }
     if (go && (c.part.n || c.too_long)) go = line_done(&c); /* no newline at the end */
     if (go && got < 0) go = push_problem(s, name, c.line, G4_EIO, err.msg);
     g4_str_free(&c.part);
@@ -358,7 +363,10 @@ double g4_source_progress(const g4_source *s)
 {
     if (s->p.kind == G4_SOURCE_FILES && !s->p.names_from)
         return s->p.n_path ? (double)s->items / (double)s->p.n_path : -1;
-    return s->total_bytes && !s->p.names_from ? (double)s->read_bytes / (double)s->total_bytes : -1;
+    if (!s->total_bytes || s->p.names_from) return -1;
+    const double read = (double)s->read_bytes / (double)s->total_bytes;
+    /* What was read ahead is not done yet. */
+    return s->p.kind == G4_SOURCE_LINES && s->decoded ? read * (double)s->used / (double)s->decoded : read;
 }
 
 g4_source *g4_source_new(const struct g4_source_params *p, g4_err *err)
