@@ -146,12 +146,12 @@ static int step(struct runner *u, g4_err *err)
 {
     g4_event ev;
     const bool hungry = !u->ended && !u->held && !u->slot && u->in_flight < u->r->info->parallel;
-    struct pollfd fds[2] = { { 1, 0, 0 }, { g4_input_fd(u->in), POLLIN, 0 } };
+    struct pollfd fds[2] = { { u->journal ? -1 : 1, 0, 0 }, { g4_input_fd(u->in), POLLIN, 0 } };
     int rc = 0;
     if (u->in_flight) rc = g4_step(u->r->e, fds, hungry ? 2 : 1, -1, &ev, err);
     else poll(fds, hungry ? 2 : 1, -1);
     if (rc < 0) return rc;
-    if (!u->journal && (fds[0].revents & POLLERR)) g4_tool_broken_pipe();
+    if (fds[0].revents) g4_tool_broken_pipe(); /* POLLERR, POLLHUP: nothing else was asked for */
     if (rc > 0 && ev.kind == G4_EVENT_DONE && finish(u, &ev, err)) return err->code;
     g4_tool_progress(g4_output_written(u->out) + u->skipped, u->r->completion_tokens, g4_input_progress(u->in));
     return G4_OK;

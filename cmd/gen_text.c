@@ -91,7 +91,7 @@ static int pump(struct stream *s, g4_err *err)
         struct pollfd out = { 1, 0, 0 };
         const int rc = g4_step(s->r->e, &out, 1, -1, &ev, err);
         if (rc < 0) return rc;
-        if (out.revents & POLLERR) g4_tool_broken_pipe();
+        if (out.revents) g4_tool_broken_pipe();
         if (!rc) continue;
         int bad = G4_OK;
         switch (ev.kind) {
