@@ -184,6 +184,26 @@ static void test_logits(const char *level)
     free_weight(w);
 }
 
+/* --fast-bf16: activations rounded to bf16 where the processor multiplies such; else nothing changes. */
+static void test_fast_bf16(const char *level)
+{
+    g4_weight *w = rnd_weight(G4_BF16, 1, 37, 200);
+    float *x = rnd_floats((size_t)MAX_ROWS * 200, 1), *r = g4_dup(x, (size_t)MAX_ROWS * 200 * sizeof *x);
+    for (size_t i = 0; i < (size_t)MAX_ROWS * 200; i++) r[i] = g4_bf16_to_f32(g4_f32_to_bf16(x[i]));
+    struct expect e = { g4_alloc(MAX_ROWS * 37 * 8), g4_alloc(MAX_ROWS * 37 * 8) }, f = { g4_alloc(MAX_ROWS * 37 * 8), g4_alloc(MAX_ROWS * 37 * 8) };
+    reference(w, r, MAX_ROWS, false, &e);
+    reference(w, x, MAX_ROWS, false, &f);
+    const g4_op op = { .kind = G4_OP_MATMUL, .n_w = 1, .w = { w }, .alpha = 1 };
+    fast_bf16 = true;
+    float *y = run_op(level, 2, op, x, MAX_ROWS), *one = run_op(level, 1, op, x, 3);
+    fast_bf16 = false;
+    const double rounded = worst(y, &e, MAX_ROWS * 37), plain = worst(y, &f, MAX_ROWS * 37);
+    ok(fmin(rounded, plain) < 3e-6, "%s: fast bf16, %.2g from rounded activations, %.2g from plain ones", level, rounded, plain);
+    ok(!memcmp(y, one, 3 * 37 * sizeof *y), "%s: fast bf16, same bits in 3 and 65 rows", level);
+    free(y), free(one), free(x), free(r), free(e.y), free(e.size), free(f.y), free(f.size);
+    free_weight(w);
+}
+
 int main(void)
 {
     for (const char *const *level = levels_here(); *level; level++) {
@@ -193,6 +213,7 @@ int main(void)
         test_gated(*level, G4_BF16);
         test_gated(*level, G4_IQ3_S);
         test_logits(*level);
+        test_fast_bf16(*level);
     }
     return done_testing();
 }

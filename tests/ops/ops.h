@@ -106,11 +106,13 @@ static inline const char *const *levels_here(void)
     return here;
 }
 
+static bool fast_bf16; /* what open_level asks for */
+
 static inline g4_device *open_level(const char *level, uint32_t threads)
 {
     g4_err err = { 0 };
     setenv("G4_CPU", level, 1);
-    g4_device *d = g4_device_open(&(struct g4_device_params){ .which = "cpu", .threads = threads }, &err);
+    g4_device *d = g4_device_open(&(struct g4_device_params){ .which = "cpu", .threads = threads, .fast_bf16 = fast_bf16 }, &err);
     if (!d) {
         fprintf(stderr, "cannot open '%s': %s\n", level, err.msg);
         exit(1);

@@ -241,9 +241,13 @@ INLINE void float_tile(const struct panel *p, uint32_t r0, const float *const *x
 #pragma GCC unroll 4
         for (int t = 0; t < T; t++) acc[r][t] = v_set1(0);
     }
-    for (uint32_t i = 0; i < cols; i += W) {
+    const uint8_t *next = p->rows + (r0 + 8) * p->stride; /* fetched in order, two tiles of rows ahead */
+    const uint32_t step = R * W * (type == G4_F32 ? 4 : 2);
+    for (uint32_t i = 0; i < cols; i += W, next += step) {
         const uint32_t n = cols - i;
         vf a[4];
+#pragma GCC unroll 4
+        for (uint32_t j = 0; j < step; j += 64) __builtin_prefetch(next + j, 0, 2);
 #pragma GCC unroll 4
         for (int t = 0; t < T; t++) a[t] = n < W ? v_load_n(x[t] + i, n) : v_load(x[t] + i);
 #pragma GCC unroll 4
@@ -260,8 +264,49 @@ INLINE void float_tile(const struct panel *p, uint32_t r0, const float *const *x
 }
 
 #if defined(__AVX512F__)
+/* As float_tile for BF16 weights with activations rounded to bf16: pairs of k a lane. */
+__attribute__((target("avx512bf16"))) static void bf16_tile(const struct panel *p, uint32_t r0, const float *const *x, uint32_t n_tok, float *out)
+{
+    const uint32_t cols = p->w->cols;
+    __m512 acc[4][4];
+    for (int r = 0; r < 4; r++)
+        for (int t = 0; t < 4; t++) acc[r][t] = _mm512_setzero_ps();
+    for (uint32_t i = 0; i < cols; i += 32) {
+        const uint32_t n = cols - i < 32 ? cols - i : 32;
+        const __mmask32 m = (__mmask32)((1ull << n) - 1);
+        __m512bh a[4];
+#pragma GCC unroll 4
+        for (uint32_t t = 0; t < 4; t++) {
+            const float *y = x[t < n_tok ? t : 0] + i;
+            a[t] = _mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps((__mmask16)(m >> 16), y + 16), _mm512_maskz_loadu_ps((__mmask16)m, y));
+        }
+#pragma GCC unroll 4
+        for (uint32_t r = 0; r < 4; r++) {
+            const uint32_t at = r0 + r < p->n ? r0 + r : p->n - 1;
+            const __m512bh w = (__m512bh)_mm512_maskz_loadu_epi16(m, p->rows + at * p->stride + (size_t)i * 2);
+#pragma GCC unroll 4
+            for (int t = 0; t < 4; t++) acc[r][t] = _mm512_dpbf16_ps(acc[r][t], w, a[t]);
+        }
+    }
+    for (uint32_t t = 0; t < n_tok; t++)
+        for (uint32_t r = 0; r < 4; r++) out[(size_t)t * W + r0 + r] = v_sum((vf)acc[r][t]);
+}
+
+static bool bf16_panel(const struct panel *p, const float *const *x, uint32_t n, vf *out)
+{
+    if (p->type != G4_BF16 || !__builtin_cpu_supports("avx512bf16")) return false;
+    for (uint32_t r = 0; r < W; r += 4)
+        for (uint32_t t = 0; t < n; t += 4) bf16_tile(p, r, x + t, n - t < 4 ? n - t : 4, (float *)(out + t));
+    return true;
+}
+
 enum { FLOAT_T = 4 };
 #else
+static bool bf16_panel(const struct panel *p, const float *const *x, uint32_t n, vf *out)
+{
+    return false; /* no such instruction: rounding would only lose */
+}
+
 enum { FLOAT_T = 2 };
 #endif
 
@@ -274,8 +319,9 @@ INLINE void panel_float_of(const struct panel *p, const float *const *x, uint32_
     }
 }
 
-static void panel_float(const struct panel *p, const float *const *x, uint32_t n, vf *out)
+static void panel_float(const struct g4_cpu_run *run, const struct panel *p, const float *const *x, uint32_t n, vf *out)
 {
+    if (run->fast_bf16 && bf16_panel(p, x, n, out)) return;
     if (p->type == G4_F32)
         panel_float_of(p, x, n, (float *)out, G4_F32);
     else if (p->type == G4_F16)
@@ -341,7 +387,7 @@ static void panel_tile(const struct g4_cpu_run *run, const g4_op *op, const stru
     }
     const float *x[TILE];
     for (uint32_t t = 0; t < n; t++) x[t] = g4_ref_at(run, op->src, tile * TILE + t);
-    panel_float(p, x, n, out);
+    panel_float(run, p, x, n, out);
 }
 
 static void store_lanes(float *y, vf v, uint32_t n)

@@ -203,7 +203,7 @@ static void experts_tile(const struct g4_cpu_run *run, const g4_op *op, const st
         const size_t at = (size_t)tile * TILE + i;
         x[i] = down ? t->hidden + at * op->d_expert : g4_ref_at(run, op->src, t->entry[at] / op->k_expert);
     }
-    panel_float(p, x, n, out);
+    panel_float(run, p, x, n, out);
 }
 
 /* A panel that may not reach past row `end` of its matrix (gate rows before up rows). */
