@@ -17,6 +17,7 @@ DATADIR ?= $(PREFIX)/share
 ifeq ($(SAN),1)
 B ?= build-san
 SAN_FLAGS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+SAN_KERNEL = -O1 # kernels under sanitizers: half a minute each instead of ten
 else
 B ?= build
 SO_FLAGS = -Wl,-z,defs
@@ -68,7 +69,7 @@ $(foreach k,$(KERNELS),$(eval $(B)/lib/device/cpu/$(k)%: KERNEL_FLAGS = $(KERNEL
 $(B)/lib/device/cpu/ref.o $(B)/lib/device/cpu/ref_attend.o $(B)/lib/device/cpu/ref_moe.o: KERNEL_FLAGS = -O3
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_ALL) $(KERNEL_FLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_ALL) $(KERNEL_FLAGS) $(if $(KERNEL_FLAGS),$(SAN_KERNEL)) -MMD -MP -c -o $@ $<
 
 $(DATA): $(B)/data/%: tests/data/%.gz
 	@mkdir -p $(@D)
