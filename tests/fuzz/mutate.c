@@ -55,14 +55,21 @@ static void splice(g4_str *s, size_t at, size_t cut, const char *p, size_t n)
     *s = out;
 }
 
-/* A number or word of a JSON text becomes another value. */
+/* A member of a JSON text gets another value; most texts stay JSON. */
 static void new_value(g4_str *s)
 {
     static const char *const value[] = { "0", "-1", "1", "2", "7", "1e9", "4294967296", "9223372036854775807", "1.5", "1e999", "null", "true",
                                          "\"\"", "\"x\"", "[]", "{}", "[0]", "{\"a\":1}", "99999999999999999999999" };
     size_t at = place(s->n), end;
-    while (at < s->n && !strchr("0123456789tfn\"", s->p[at])) at++;
-    for (end = at; end < s->n && !strchr(",:]}\n ", s->p[end]);) end++;
+    do
+        while (at < s->n && s->p[at++] != ':') {}
+    while (at < s->n && strchr("{/", s->p[at + (s->p[at] == ' ')]));
+    for (end = at; end < s->n && s->p[end] == ' ';) end++;
+    const char close = end < s->n && s->p[end] == '"' ? '"' : end < s->n && s->p[end] == '[' ? ']' : 0;
+    if (close)
+        for (end++; end < s->n && s->p[end] != close;) end++;
+    end = close ? end + 1 : end + strcspn(s->p + end, ",]}\n");
+    if (end > s->n) end = s->n;
     const char *v = value[rnd(sizeof value / sizeof *value)];
     splice(s, at, end - at, v, strlen(v));
 }
@@ -78,10 +85,11 @@ static void new_bytes(g4_str *s)
 
 static void mutate(g4_str *s, bool text)
 {
+    const uint64_t kinds = text && rnd(2) ? 16 : text ? 9 : 7; /* half of the texts: mostly values */
     for (uint64_t k = 1 + rnd(3); k; k--) {
         const size_t at = place(s->n), n = s->n;
         if (!n) return;
-        switch (rnd(text ? 16 : 7)) {
+        switch (kinds == 16 ? 8 : rnd(kinds)) {
         case 0: s->p[at] ^= (char)(1 << rnd(8)); break;
         case 1: s->p[at] = (char)rnd(256); break;
         case 2: new_bytes(s); break;
