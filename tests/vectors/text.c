@@ -35,7 +35,13 @@ static bool fixture_open(struct fixture *f, const char *name)
     return st_open(&f->arrays, path);
 }
 
-static const float *array(const struct fixture *f, g4_json entry, const char *key, size_t *n)
+static void fixture_close(struct fixture *f)
+{
+    st_close(&f->arrays);
+    g4_str_free(&f->json);
+}
+
+static const float *array(struct fixture *f, g4_json entry, const char *key, size_t *n)
 {
     char *name = g4_json_dup(g4_json_get(entry, key));
     const float *a = name ? st_f32(&f->arrays, name, n) : NULL;
@@ -56,7 +62,7 @@ static void compare(struct worst *w, const float *got, const float *want, size_t
 }
 
 /* `hidden_after` lists the layers whose state was kept: -1 is the scaled embedding. */
-static void compare_hidden(struct worst *w, const struct fixture *f, g4_json in, const struct vec *v, const float *got, const float *want,
+static void compare_hidden(struct worst *w, struct fixture *f, g4_json in, const struct vec *v, const float *got, const float *want,
                            size_t n, double loose)
 {
     const size_t size = n * v->hp->d_model;
@@ -81,7 +87,7 @@ struct decoder_worst {
     struct worst logits, hidden, final, ple;
 };
 
-static void check_input(struct vec *v, const struct fixture *f, g4_json in, double loose, const char *model, struct decoder_worst *w)
+static void check_input(struct vec *v, struct fixture *f, g4_json in, double loose, const char *model, struct decoder_worst *w)
 {
     const struct g4_hparams *hp = v->hp;
     struct vec_out all, part;
@@ -133,7 +139,7 @@ static void check_greedy(struct vec *v, g4_json g, const char *model)
     free(next);
 }
 
-static void check_scored(struct vec *v, const struct fixture *f, g4_json s, double loose, const char *model)
+static void check_scored(struct vec *v, struct fixture *f, g4_json s, double loose, const char *model)
 {
     size_t n_prompt, n_next;
     int32_t *ids = json_ids(g4_json_get(s, "prompt"), &n_prompt), *next = json_ids(g4_json_get(s, "continuation"), &n_next);
@@ -180,7 +186,7 @@ static void check_skip(struct vec *v, const char *path, struct vec_params p, g4_
     free(ids);
 }
 
-static void check_decoder(const struct fixture *f, const char *path, const char *label, struct vec_params p, double loose)
+static void check_decoder(struct fixture *f, const char *path, const char *label, struct vec_params p, double loose)
 {
     struct decoder_worst w = { 0 };
     struct vec v;
@@ -221,7 +227,7 @@ struct encoder_worst {
     double cosine;
 };
 
-static void check_text(struct vec *v, const struct fixture *f, g4_json in, double loose, const char *model, struct encoder_worst *w)
+static void check_text(struct vec *v, struct fixture *f, g4_json in, double loose, const char *model, struct encoder_worst *w)
 {
     const struct g4_hparams *hp = v->hp;
     const g4_json tol = g4_json_get(f->ref, "tolerance");
@@ -259,7 +265,7 @@ static void check_text(struct vec *v, const struct fixture *f, g4_json in, doubl
 }
 
 /* Texts of one batch do not see each other. */
-static void check_batch(struct vec *v, const struct fixture *f, const char *model)
+static void check_batch(struct vec *v, struct fixture *f, const char *model)
 {
     const g4_json inputs = g4_json_get(f->ref, "inputs");
     size_t n[2];
@@ -280,7 +286,7 @@ static void check_batch(struct vec *v, const struct fixture *f, const char *mode
     free(ids[1]);
 }
 
-static void check_encoder(const struct fixture *f, const char *path, const char *label, struct vec_params p, double loose)
+static void check_encoder(struct fixture *f, const char *path, const char *label, struct vec_params p, double loose)
 {
     struct encoder_worst w = { .cosine = 1 };
     struct vec v;
@@ -306,7 +312,7 @@ static void check_encoder(const struct fixture *f, const char *path, const char 
 
 /* On ref the logits are those of the dequantised tensors; with int8 activations their divergence is at
  * most twice what the reference file measured on another engine. */
-static void check_quantised(const struct fixture *f, struct vec_params p, const char *where)
+static void check_quantised(struct fixture *f, struct vec_params p, const char *where)
 {
     const bool exact = strcmp(p.device, "ref") == 0;
     const double rel = json_num(g4_json_get(g4_json_get(f->ref, "tolerance"), "exact_logits_rel"), 0);
@@ -372,7 +378,7 @@ static void check_models(const char *where, struct vec_params p, double loose)
         struct fixture f;
         char path[400], label[128];
         if (!ok(fixture_open(&f, models[i].name), "%s: the reference opens", models[i].name)) continue;
-        void (*check)(const struct fixture *, const char *, const char *, struct vec_params, double) = models[i].encoder ? check_encoder : check_decoder;
+        void (*check)(struct fixture *, const char *, const char *, struct vec_params, double) = models[i].encoder ? check_encoder : check_decoder;
         if (models[i].folder) {
             snprintf(label, sizeof label, "%s folder on %s", models[i].name, where);
             check(&f, f.dir, label, p, loose);
@@ -382,9 +388,11 @@ static void check_models(const char *where, struct vec_params p, double loose)
             snprintf(label, sizeof label, "%s on %s", models[i].gguf, where);
             check(&f, path, label, p, loose);
         }
+        fixture_close(&f);
     }
     struct fixture q;
     if (ok(fixture_open(&q, "g4-edge-q"), "g4-edge-q: the reference opens")) check_quantised(&q, p, where);
+    fixture_close(&q);
 }
 
 int main(void)

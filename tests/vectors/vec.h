@@ -17,6 +17,7 @@ struct st { /* a safetensors file of F32 tensors */
     g4_map map;
     g4_json head;
     const uint8_t *data;
+    g4_arena copies;  /* arrays handed out, aligned */
 };
 
 static inline bool st_open(struct st *s, const char *path)
@@ -33,14 +34,20 @@ static inline bool st_open(struct st *s, const char *path)
 }
 
 /* NULL: no such tensor. */
-static inline const float *st_f32(const struct st *s, const char *name, size_t *n)
+static inline const float *st_f32(struct st *s, const char *name, size_t *n)
 {
     const g4_json off = g4_json_get(g4_json_get(s->head, name), "data_offsets");
     int64_t a, b;
 
     if (!g4_json_i64(g4_json_at(off, 0), &a) || !g4_json_i64(g4_json_at(off, 1), &b)) return NULL;
     *n = (size_t)(b - a) / sizeof(float);
-    return g4_dup(s->data + a, (size_t)(b - a)); /* aligned; the process is short-lived */
+    return memcpy(g4_arena_alloc(&s->copies, (size_t)(b - a)), s->data + a, (size_t)(b - a));
+}
+
+static inline void st_close(struct st *s)
+{
+    g4_arena_free(&s->copies);
+    g4_map_close(&s->map);
 }
 
 static inline int32_t *json_ids(g4_json v, size_t *n)
