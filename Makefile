@@ -16,13 +16,10 @@ INCLUDEDIR ?= $(PREFIX)/include
 DATADIR ?= $(PREFIX)/share
 ifeq ($(SAN),1)
 B ?= build-san
-# at -O3 the sanitized kernels alone take ten minutes to compile
-KERNEL_OPT = -O1
 SAN_FLAGS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SAN_KERNEL = -O1 # kernels under sanitizers: half a minute each instead of ten
 else
 B ?= build
-KERNEL_OPT = -O3
 SO_FLAGS = -Wl,-z,defs
 endif
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
@@ -40,9 +37,9 @@ LIBS_TOOL = -ljq -larchive $(LIBS)
 # ---- sources -----------------------------------------------------------------
 # Kernel files bring their own instruction-set flags and are chosen at run time.
 ARCH := $(shell $(CC) -dumpmachine | cut -d- -f1)
-KERNEL_avx2 = $(KERNEL_OPT) -mavx2 -mfma -mf16c
-KERNEL_avx512 = $(KERNEL_OPT) -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vbmi -mavx512vnni -mprefer-vector-width=512
-KERNEL_neon = $(KERNEL_OPT) -march=armv8.2-a+dotprod+fp16
+KERNEL_avx2 = -O3 -mavx2 -mfma -mf16c
+KERNEL_avx512 = -O3 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vbmi -mavx512vnni -mprefer-vector-width=512
+KERNEL_neon = -O3 -march=armv8.2-a+dotprod+fp16
 KERNELS_x86_64 = avx2 avx512
 KERNELS_aarch64 = neon
 KERNELS_ALL = avx2 avx512 neon
