@@ -4,7 +4,7 @@
 n=0
 ok() { # ok STATUS NAME
     n=$((n + 1))
-    [ "$1" = 0 ] && echo "ok $n - $2" || echo "not ok $n - $2"
+    [ "$1" = 0 ] && printf 'ok %d - %s\n' $n "$2" || printf 'not ok %d - %s\n' $n "$2"
 }
 same() { # same NAME GOT WANTED
     [ "$2" = "$3" ]
@@ -105,9 +105,9 @@ runs() {
     { echo 'set -e'; cat "$2"; } >"$tmp/script"
     timeout 60 sh "$tmp/script" >"$tmp/out" 2>"$tmp/err" </dev/null
     status=$?
-    [ $status = 0 ] && [ -s "$tmp/out$3" ]
+    [ $status = 0 ] && [ -s "$tmp/out" ]
     ok $? "$1: $(head -1 "$2" | cut -c1-70)"
-    [ $status = 0 ] && [ -s "$tmp/out$3" ] || { echo "status $status"; cat "$tmp/err" "$tmp/out"; } | head -20 | sed 's/^/# /'
+    [ $status = 0 ] && [ -s "$tmp/out" ] || { echo "status $status"; cat "$tmp/err" "$tmp/out"; } | head -20 | sed 's/^/# /'
 }
 for page in g4-gen.1 g4-jsonl.5 g4.7; do
     # The literal blocks of EXAMPLES, a file each.
@@ -129,8 +129,10 @@ for f in "$tmp"/readme-*; do
         for t in $targets; do grep -q "^$t:" "$top/Makefile" || missing="$missing $t"; done
         same "README: the targets $(echo $targets) exist" "$missing" ''
     else
-        grep '^[a-z]' "$f" | while IFS= read -r line; do printf '%s\n' "$line"; done >"$tmp/commands"
-        runs README "$tmp/commands"
+        while IFS= read -r line; do
+            printf '%s\n' "$line" >"$tmp/command"
+            runs README "$tmp/command"
+        done <"$f"
     fi
 done
 cd "$top" || exit 1

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -48,11 +49,19 @@ static bool fails(const char *name, int error)
     return true;
 }
 
+/* Files, pipes, terminals and sockets can fail; an eventfd, by which threads wake each other, cannot. */
+static bool is_data(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) != 0;
+}
+
 #define NEXT(name) __typeof__(&name) next = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
 
 ssize_t read(int fd, void *buf, size_t n)
 {
     NEXT(read);
+    if (!is_data(fd)) return next(fd, buf, n);
     if (fails("read", EIO)) return -1;
     return next(fd, buf, short_read && n ? 1 : n);
 }
@@ -60,6 +69,7 @@ ssize_t read(int fd, void *buf, size_t n)
 ssize_t pread(int fd, void *buf, size_t n, off_t at)
 {
     NEXT(pread);
+    if (!is_data(fd)) return next(fd, buf, n, at);
     if (fails("read", EIO)) return -1;
     return next(fd, buf, short_read && n ? 1 : n, at);
 }
@@ -67,6 +77,7 @@ ssize_t pread(int fd, void *buf, size_t n, off_t at)
 ssize_t write(int fd, const void *buf, size_t n)
 {
     NEXT(write);
+    if (!is_data(fd)) return next(fd, buf, n);
     if (fails("write", EIO)) return -1;
     return next(fd, buf, short_write && n ? 1 : n);
 }
@@ -74,6 +85,7 @@ ssize_t write(int fd, const void *buf, size_t n)
 ssize_t pwrite(int fd, const void *buf, size_t n, off_t at)
 {
     NEXT(pwrite);
+    if (!is_data(fd)) return next(fd, buf, n, at);
     if (fails("write", EIO)) return -1;
     return next(fd, buf, short_write && n ? 1 : n, at);
 }

@@ -50,7 +50,7 @@ faults() {
         i=$((i + step))
         [ $i -gt $dense ] && step=$((step + step / 3 + 1)) # after the first ones, ever wider
         rm -f "$tmp/mark"
-        pre="env FAULT=$call:$i FAULT_MARK=$tmp/mark LD_PRELOAD=$shim"
+        pre="timeout 20 env FAULT=$call:$i FAULT_MARK=$tmp/mark LD_PRELOAD=$shim"
         "$way"
         status=$?
         pre=
@@ -80,7 +80,7 @@ for way in text jsonl resume tar_; do
     "$way"
     cp "$tmp/out" "$tmp/clean"
     for short in short-read short-write; do
-        pre="env FAULT=$short LD_PRELOAD=$shim"
+        pre="timeout 60 env FAULT=$short LD_PRELOAD=$shim"
         "$way"
         status=$?
         pre=
