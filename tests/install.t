@@ -52,10 +52,10 @@ ${CC:-cc} -Wall -Wextra -Werror $san $(pkg-config --cflags g4) -o "$tmp/static" 
     -Wl,-Bstatic $(pkg-config --libs g4) -Wl,-Bdynamic $(pkg-config --static --libs-only-l g4 | sed 's/-lg4//') 2>>"$tmp/log"
 ok $? 'and against the static one'
 sed 's/^/# /' "$tmp/log"
-LD_LIBRARY_PATH=$root/usr/lib timeout 60 "$tmp/shared" "$model" >"$tmp/out1" 2>"$tmp/err1"
+LD_LIBRARY_PATH=$root/usr/lib timeout 60 "$tmp/shared" "$model" "a b" >"$tmp/out1" 2>"$tmp/err1"
 ok $? 'it runs, shared'
 sed 's/^/# /' "$tmp/err1"
-timeout 60 "$tmp/static" "$model" >"$tmp/out2" 2>"$tmp/err2"
+timeout 60 "$tmp/static" "$model" "a b" >"$tmp/out2" 2>"$tmp/err2"
 ok $? 'it runs, static'
 [ -s "$tmp/out1" ] && cmp -s "$tmp/out1" "$tmp/out2"
 ok $? 'both say the same'
