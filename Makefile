@@ -136,9 +136,10 @@ check: deps
 	@tests/fetch-tokenizer || true
 	$(PROVE) $(SHELL_T) $(TEST_T)
 check-full:
-	@tests/setup check full
+	@tests/setup full
 	$(MAKE) --no-print-directory check G4_TEST_FULL=1
 	$(MAKE) --no-print-directory check SAN=1
+	$(MAKE) --no-print-directory check-arm
 bench:
 	@tests/setup build
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(TEST_BIN)

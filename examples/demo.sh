@@ -24,17 +24,6 @@ printf '%s\n' Italy Japan Greece Portugal Egypt Austria |
     g4-gen -j -q --temperature 0 --max-tokens 6 --stop '
 ' | jq -r '"   \(.country) ->\(.text)"'
 
-say "3. Lines of a file, bare text out, counted:  g4-gen --lines -r ... | sort | uniq -c"
-printf '%s ->\n' 'Guten Morgen' 'Je ne sais pas' 'Wie geht es dir?' 'Bonne nuit' 'How are you?' 'Ich habe Hunger' |
-    g4-gen --lines -r -q --temperature 0 --max-tokens 3 --stop '
-' 'Good morning -> English
-
-Bonsoir, ça va? -> French
-
-Das ist gut -> German
-
-See you tomorrow -> English
-
-Vielen Dank -> German
-
-Je suis ici -> French' | sort | uniq -c
+say "3. Three answers to one prompt, the same three every time:  g4-gen -n 3 --seed 7 'Once upon a time' | jq ..."
+g4-gen --json -q -n 3 --seed 7 --temperature 0.8 --max-tokens 24 --stop '
+' --no-stdin 'Once upon a time, in a small village by the sea,' | jq -r '"   \(.sample):\(.text)"'

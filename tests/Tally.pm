@@ -4,7 +4,11 @@ package Tally;
 # its plan without a failed check counts as one failure, a file skipped whole as one skip.
 use strict;
 use warnings;
-use base 'TAP::Formatter::Console';
+use TAP::Formatter::Console;
+use TAP::Formatter::File;
+
+# As prove itself chooses: no progress into a file.
+our @ISA = (-t STDOUT ? 'TAP::Formatter::Console' : 'TAP::Formatter::File');
 
 my %why;
 
