@@ -116,12 +116,6 @@ $(OPS_T): %.static: %.o $(OPS_OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS_ALL) $(LDFLAGS) -static -o $@ $^ $(LIBS)
 ops-static: $(OPS_T)
 
-# As check's op tests, for aarch64 under qemu-user.  Needs gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static.
-check-arm:
-	$(MAKE) CC=aarch64-linux-gnu-gcc B=build-arm ops-static
-	prove --exec qemu-aarch64-static build-arm/tests/ops/*.static
-.PHONY: ops-static check-arm
-
 # ---- testing ---------------------------------------------------------------------
 # Tests find what was built under $G4_BUILD.  Each prints TAP; the last line counts them all.
 export G4_BUILD = $(B)
@@ -140,6 +134,10 @@ check-full:
 	$(MAKE) --no-print-directory check G4_TEST_FULL=1
 	$(MAKE) --no-print-directory check SAN=1
 	$(MAKE) --no-print-directory check-arm
+check-arm: # the op tests on aarch64, emulated
+	@tests/setup arm
+	$(MAKE) --no-print-directory CC=aarch64-linux-gnu-gcc B=build-arm ops-static
+	$(PROVE) --exec qemu-aarch64-static build-arm/tests/ops/*.static
 bench:
 	@tests/setup build
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(TEST_BIN)
@@ -181,9 +179,9 @@ uninstall:
 	rm -f $(DESTDIR)$(DATADIR)/zsh/site-functions/_g4 $(DESTDIR)$(INCLUDEDIR)/g4.h $(DESTDIR)$(LIBDIR)/libg4.a \
 		$(DESTDIR)$(LIBDIR)/libg4.so $(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/pkgconfig/g4.pc
 clean:
-	rm -rf build build-san
+	rm -rf build build-san build-arm
 
-.PHONY: all tests deps check check-full bench demo lint install uninstall clean FORCE
+.PHONY: all tests ops-static deps check check-full check-arm bench demo lint install uninstall clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(CMD:%=$(B)/cmd/%.d) $(TEST_T:.t=.d) $(TEST_BIN:=.d) $(TEST_SO:.so=.d)
