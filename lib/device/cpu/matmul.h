@@ -332,11 +332,14 @@ static void panel_float(const struct g4_cpu_run *run, const struct panel *p, con
 
 /* ---- the ops ------------------------------------------------------------------ */
 
-/* Panels an item, from what the item costs: bytes read and products. */
+/* Panels an item, from what they cost (bytes read and products): a sixteenth of
+ * the matrix within bounds.  Small enough that a late thread costs little, large
+ * because the panel fetched ahead at an item's end is another thread's to read. */
 static uint32_t panels_an_item(const g4_weight *w, uint32_t n)
 {
     const size_t cost = W * w->row_bytes + (size_t)n * w->cols * W / 64;
-    const size_t per = 32768 / cost;
+    const size_t share = (w->rows + W - 1) / W * cost / 16;
+    const size_t per = (share < 32768 ? 32768 : share > 262144 ? 262144 : share) / cost;
     return per < 1 ? 1 : per > 64 ? 64 : (uint32_t)per;
 }
 
