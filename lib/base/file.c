@@ -1,4 +1,5 @@
 /* base/file: see file.h. */
+#define _GNU_SOURCE /* O_TMPFILE */
 #include "base/file.h"
 
 #include <errno.h>
@@ -77,12 +78,17 @@ int g4_write_all(int fd, const void *data, size_t n)
     return 0;
 }
 
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return !slash ? g4_strdup(".") : g4_strndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
 /* A name's entry is on disk once its folder is; where that cannot be had, the
  * file is complete all the same. */
 static void sync_folder(const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    char *dir = !slash ? g4_strdup(".") : g4_strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    char *dir = folder_of(path);
     const int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {
         fsync(fd);
@@ -91,16 +97,38 @@ static void sync_folder(const char *path)
     free(dir);
 }
 
+/* A file without a name, which a process that is killed does not leave behind;
+ * *named: the file system has none such and `tmp` was created at once. */
+static int open_unnamed(const char *tmp, bool *named)
+{
+    char *dir = folder_of(tmp);
+    int fd = open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+    free(dir);
+    *named = fd < 0;
+    if (fd < 0) fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    return fd;
+}
+
+static int give_name(int fd, const char *tmp)
+{
+    char self[40];
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    unlink(tmp); /* of a process that had our number */
+    return linkat(AT_FDCWD, self, AT_FDCWD, tmp, AT_SYMLINK_FOLLOW);
+}
+
 int g4_file_write_atomic(const char *path, const void *p, size_t n, g4_err *err)
 {
     static unsigned count; /* threads of one process do not meet either */
     g4_str tmp = {0};
     g4_str_addf(&tmp, "%s.%ld-%u.tmp", path, (long)getpid(), __atomic_fetch_add(&count, 1, __ATOMIC_RELAXED));
     int r = G4_OK;
-    const int fd = open(tmp.p, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    bool named;
+    const int fd = open_unnamed(tmp.p, &named);
     if (fd < 0) r = g4_fail_errno(err, G4_EIO, "cannot create '%s'", tmp.p);
     else {
         if (g4_write_all(fd, p, n) || fsync(fd)) r = g4_fail_errno(err, G4_EIO, "cannot write '%s'", tmp.p);
+        if (!r && !named && give_name(fd, tmp.p)) r = g4_fail_errno(err, G4_EIO, "cannot name '%s'", tmp.p);
         if (close(fd) && !r) r = g4_fail_errno(err, G4_EIO, "cannot write '%s'", tmp.p);
         if (!r && rename(tmp.p, path)) r = g4_fail_errno(err, G4_EIO, "cannot rename '%s'", tmp.p);
         if (r) unlink(tmp.p);
