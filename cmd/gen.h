@@ -18,7 +18,7 @@ struct g4_gen { /* the options */
 
     bool jsonl, lines, each, tar, names_nul, no_stdin;
     const char *files_from, *system, *prompt_file, *map;
-    struct g4_opt_list include, exclude, attach, arg, argjson, slurpfile;
+    struct g4_opt_list tools, include, exclude, attach, arg, argjson, slurpfile;
     bool raw_prompt;
 
     const char *shape;
@@ -50,6 +50,7 @@ struct g4_gen_run { /* everything an actual run needs; texts live in `keep` */
     bool stdin_used;
     const char *instruction;   /* or NULL */
     const char *system;
+    const char *tools;         /* declarations of --tools as a JSON array, or NULL */
     g4_options request;
     g4_str vars;               /* --arg and kin as an object */
     g4_str key;                /* what the results depend on */

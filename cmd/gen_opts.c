@@ -28,6 +28,12 @@ static int set_seed(void *self, const struct g4_opt *o, const char *value, g4_er
     return G4_OK;
 }
 
+static int refuse_mcp(void *self, const struct g4_opt *o, const char *value, g4_err *err)
+{
+    return g4_fail(err, G4_EUSAGE, "g4-gen runs nothing: write a server's declarations with 'g4-call --mcp ... --describe >tools.json' "
+                                   "and give '--tools tools.json'");
+}
+
 static int set_truncate(void *self, const struct g4_opt *o, const char *value, g4_err *err)
 {
     static const char *const words[] = { "no", "head", "middle", "tail" };
@@ -112,6 +118,9 @@ static const struct g4_opt options[] = {
       NULL, set_truncate },
     REQUEST("prefill", G4_OPTK_FLAG, NULL, prefill, G4_OPT_PREFILL, 0, 0, "go on with a final turn of the model's own"),
 
+    TITLE("Tools"),
+    LIST(0, "tools", G4_OPTK_LIST, "PATH", tools, RESULT, "declarations: a folder of NAME.json, or a JSON file"),
+
     TITLE("Thinking"),
     { 0, "think", G4_OPTK_CALL, "N", 0, "think first (N: at most N tokens)", RESULT | NO | G4_OPTF_OPTIONAL, G4_OPT_THINK, 0, 0, NULL,
       set_think },
@@ -132,7 +141,8 @@ static const struct g4_opt options[] = {
     { 'h', "help", G4_OPTK_FLAG, NULL, AT(quiet), "show this", ONCE, 0, 0, 0, NULL, NULL }, /* answered before parsing */
     { 0, "version", G4_OPTK_FLAG, NULL, AT(quiet), "show the version", ONCE, 0, 0, 0, NULL, NULL },
 
-    LATER("schema"), LATER("tools"), LATER("regex"), LATER("choices"), LATER("mcp"),
+    { 0, "mcp", G4_OPTK_CALL, "COMMAND", 0, "refused, with what to do instead", G4_OPTF_HIDDEN, 0, 0, 0, NULL, refuse_mcp },
+    LATER("schema"), LATER("regex"), LATER("choices"),
     { 0 },
 };
 
@@ -159,6 +169,7 @@ void g4_gen_defaults(struct g4_gen *g)
 
 void g4_gen_clear(struct g4_gen *g)
 {
-    struct g4_opt_list *const lists[] = { &g->include, &g->exclude, &g->attach, &g->arg, &g->argjson, &g->slurpfile, &g->stop };
+    struct g4_opt_list *const lists[] = { &g->include, &g->exclude, &g->attach, &g->arg, &g->argjson, &g->slurpfile, &g->stop,
+                                           &g->tools };
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) free(lists[i]->v);
 }

@@ -110,6 +110,25 @@ static int take_texts(struct g4_gen_run *r, const struct g4_opts *opts, g4_err *
     return G4_OK;
 }
 
+/* Declarations only: nothing is run. */
+static int take_tools(struct g4_gen_run *r, g4_err *err)
+{
+    const struct g4_opt_list *paths = &r->g->tools;
+    g4_tools tools = {0};
+    g4_str list = {0};
+    int rc = G4_OK;
+    for (size_t i = 0; i < paths->n && !rc; i++) rc = g4_tools_read(&tools, paths->v[i], false, err);
+    if (!rc && paths->n) {
+        g4_tools_json(&tools, &list);
+        r->tools = g4_arena_strndup(&r->keep, list.p, list.n);
+        r->output.compose.tools = r->tools;
+        g4_str_addf(&r->key, "declarations \"%016llx\"\n", (unsigned long long)g4_hash64(list.p, list.n, 0));
+    }
+    g4_tools_clear(&tools);
+    g4_str_free(&list);
+    return rc;
+}
+
 /* ---- input --------------------------------------------------------------- */
 
 static int check_modes(const struct g4_gen *g, g4_err *err)
@@ -184,7 +203,8 @@ static int choose_output(struct g4_gen_run *r, g4_err *err)
     const struct g4_gen *g = r->g;
     struct g4_output_params *o = &r->output;
     const bool logprobs = g->bits & (G4_OPT_LOGPROBS | G4_OPT_ECHO);
-    r->text = r->input.mode == G4_INPUT_DOCUMENT && !g->json && !g->shape && !logprobs && g->samples == 1 && !g->resume;
+    r->text = r->input.mode == G4_INPUT_DOCUMENT && !g->json && !g->shape && !logprobs && g->samples == 1 && !g->resume &&
+              (!g->tools.n || g->dry_run || g->count); /* calls are no text */
     o->fd = 1;
     o->raw = g->raw;
     o->nul = g->null_out;
@@ -235,6 +255,7 @@ g4_request g4_gen_request(const struct g4_gen_run *r, const g4_record *record, u
         .options = &r->request,
         .system = r->system,
         .operand = r->instruction,
+        .tools = r->tools,
         .raw = r->g->raw_prompt,
         .sample = sample,
     };
@@ -246,7 +267,7 @@ int g4_gen_setup(struct g4_gen_run *r, const struct g4_gen *g, const struct g4_o
 {
     *r = (struct g4_gen_run){ .g = g };
     if (check_modes(g, err) || make_vars(g, &r->vars, err) || take_texts(r, opts, err) || choose_input(r, err) ||
-        choose_output(r, err))
+        choose_output(r, err) || take_tools(r, err))
         return err->code;
     make_request(r);
     g4_opts_key(opts, &r->key);

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/thread.h"
+#include "call/tools.h"
 #include "record/compose.h"
 #include "record/input.h"
 #include "record/journal.h"

@@ -43,6 +43,8 @@ enum {
     G4_ECONTEXT = -10, /* does not fit the context */
     G4_EMEDIA = -11,
     G4_ESCHEMA = -12,
+    G4_EPOLICY = -13, /* a tool call that is not allowed */
+    G4_ETOOL = -14,   /* a tool failed */
 };
 
 typedef struct g4_err {
@@ -143,6 +145,8 @@ typedef struct g4_request {
     const g4_options *options; /* defaults under the record's own options; may be NULL */
     const char *system;      /* default system text; may be NULL */
     const char *operand;     /* instruction put before the last user text; may be NULL */
+    const char *tools;       /* JSON array of function declarations, for records without `tools`; may be NULL */
+    uint32_t budget;         /* tokens it may generate whatever its options say (then G4_FINISH_BUDGET); 0: no limit */
     bool raw;                /* the prompt is fed as it is, after <bos>: no chat format */
     uint32_t sample;         /* sample number; part of the random key */
     void *user;              /* comes back in every event */

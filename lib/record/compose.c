@@ -14,6 +14,8 @@ const char *g4_error_name(int code)
     case G4_ELIMIT: return "limit";
     case G4_ENOMEM:
     case G4_EDEVICE: return "device";
+    case G4_EPOLICY: return "policy";
+    case G4_ETOOL: return "tool";
     default: return "input";
     }
 }
@@ -27,7 +29,7 @@ const char *g4_finish_name(enum g4_finish f)
 /* ---- members ------------------------------------------------------------- */
 
 enum { /* members that are dropped only when they are written anew */
-    NEW_MESSAGES = 1, NEW_SAMPLE = 2,
+    NEW_MESSAGES = 1, NEW_SAMPLE = 2, NEW_TOOLS = 4,
 };
 
 static bool replaced(g4_json key, unsigned anew)
@@ -36,19 +38,29 @@ static bool replaced(g4_json key, unsigned anew)
                                              "model", "seed", "logprobs", "error" };
     for (size_t i = 0; i < sizeof generated / sizeof *generated; i++)
         if (g4_json_is(key, generated[i])) return true;
-    return ((anew & NEW_MESSAGES) && g4_json_is(key, "messages")) || ((anew & NEW_SAMPLE) && g4_json_is(key, "sample"));
+    return ((anew & NEW_MESSAGES) && g4_json_is(key, "messages")) || ((anew & NEW_SAMPLE) && g4_json_is(key, "sample")) ||
+           ((anew & NEW_TOOLS) && g4_json_is(key, "tools"));
+}
+
+static bool named(g4_json key, g4_json object)
+{
+    g4_str name = {0};
+    g4_json_str(key, &name);
+    const bool hit = name.n && !memchr(name.p, 0, name.n) && g4_json_get(object, name.p).n;
+    g4_str_free(&name);
+    return hit;
 }
 
 /* `{` and the members that stay, with the blanks between those that stood side
- * by side. */
-static void keep_members(const g4_record *r, unsigned anew, g4_str *out)
+ * by side.  object: its names are dropped instead of the generated ones; or {NULL, 0}. */
+static void keep_members_but(const g4_record *r, unsigned anew, g4_json object, g4_str *out)
 {
     const char *after = NULL; /* end of the member before, when it stayed */
     bool any = false;
     g4_str_addc(out, '{');
     if (g4_json_type(r->root) != G4_JSON_OBJECT) return; /* refused for that */
     for (g4_json_it it = g4_json_iter(r->root); g4_json_next(&it);) {
-        if (replaced(it.key, anew)) {
+        if (object.n ? named(it.key, object) : replaced(it.key, anew)) {
             after = NULL;
             continue;
         }
@@ -58,6 +70,11 @@ static void keep_members(const g4_record *r, unsigned anew, g4_str *out)
         after = it.end;
         any = true;
     }
+}
+
+static void keep_members(const g4_record *r, unsigned anew, g4_str *out)
+{
+    keep_members_but(r, anew, (g4_json){0}, out);
 }
 
 static void name(g4_str *out, const char *key)
@@ -93,8 +110,10 @@ static void put_model(const struct g4_compose *c, g4_str *out)
 
 void g4_compose_result(const struct g4_compose *c, const g4_record *r, uint32_t sample, const g4_result *res, g4_str *out)
 {
-    const bool chat = res->messages && r->has_chat && !r->batch;
-    keep_members(r, (chat ? NEW_MESSAGES : 0) | (c->sample ? NEW_SAMPLE : 0), out);
+    const bool tools = c->tools && !r->batch && g4_json_type(g4_json_get(r->root, "tools")) <= G4_JSON_NULL;
+    const bool chat = res->messages && (r->has_chat || tools) && !r->batch;
+    keep_members(r, (chat ? NEW_MESSAGES : 0) | (c->sample ? NEW_SAMPLE : 0) | (tools ? NEW_TOOLS : 0), out);
+    if (tools) put_json(out, "tools", c->tools);
     if (c->sample) {
         name(out, "sample");
         g4_str_addf(out, "%u", sample);
@@ -141,6 +160,16 @@ void g4_compose_error(const struct g4_compose *c, const g4_record *r, uint32_t s
         g4_str_addf(out, "%u", sample);
     }
     put_error(r, why, out);
+    g4_str_addc(out, '}');
+}
+
+void g4_compose_put(const g4_record *r, g4_json object, g4_str *out)
+{
+    keep_members_but(r, 0, object, out);
+    for (g4_json_it it = g4_json_iter(object); g4_json_next(&it);) {
+        if (out->p[out->n - 1] != '{') g4_str_addc(out, ',');
+        g4_str_add(out, it.begin, (size_t)(it.end - it.begin));
+    }
     g4_str_addc(out, '}');
 }
 

@@ -13,11 +13,14 @@
 struct g4_compose {
     const char *model_name, *model_digest; /* NULL: no `model` member */
     bool sample;                           /* several samples: write their number */
+    const char *tools;                     /* declarations that the record had none of: written, with messages; or NULL */
 };
 
 /* All append one compact line without a newline. */
 void g4_compose_result(const struct g4_compose *c, const g4_record *r, uint32_t sample, const g4_result *res, g4_str *out);
 void g4_compose_error(const struct g4_compose *c, const g4_record *r, uint32_t sample, const g4_err *why, g4_str *out);
+/* The record with the members of an object, which replace those of the same name. */
+void g4_compose_put(const g4_record *r, g4_json object, g4_str *out);
 /* Other members (`"ids":[1,2]`) behind the input's. */
 void g4_compose_members(const g4_record *r, g4_sv members, g4_str *out);
 

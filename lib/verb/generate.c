@@ -54,7 +54,7 @@ static g4_seq *submit_seq(g4_engine *e, g4_task *t, uint32_t sample, g4_err *err
         .sampling = { .temperature = o->temperature, .top_k = o->top_k, .top_p = o->top_p, .min_p = o->min_p,
                       .repeat_penalty = o->repeat_penalty, .frequency_penalty = o->frequency_penalty,
                       .presence_penalty = o->presence_penalty, .seed = o->seed, .sample = sample },
-        .max_tokens = (uint32_t)o->max_tokens,
+        .max_tokens = ask->budget && ask->budget < (uint32_t)o->max_tokens ? ask->budget : (uint32_t)o->max_tokens,
         .stop = d->stop, .n_stop = d->n_stop, .suppress = d->suppress, .n_suppress = d->n_suppress,
         .n_logprob = o->logprobs, .echo = o->echo, .max_time = o->max_time, .user = t,
     };
@@ -182,7 +182,7 @@ static void on_end(g4_task *t, enum g4_tok_end end)
 {
     switch (end) {
     case G4_END_STOP: finish(t, G4_FINISH_STOP, false); break;
-    case G4_END_LENGTH: finish(t, G4_FINISH_LENGTH, true); break;
+    case G4_END_LENGTH: finish(t, t->ask.budget && t->n_token >= t->ask.budget ? G4_FINISH_BUDGET : G4_FINISH_LENGTH, true); break;
     case G4_END_CONTEXT: finish(t, G4_FINISH_CONTEXT, true); break;
     case G4_END_TIME:
         t->done = true;

@@ -22,6 +22,7 @@ struct g4_ask {
     bool had_chat;           /* the record had messages or tools: the result has messages */
     bool raw;                /* fed as it is, no chat format */
     bool open_thought, prefill;
+    uint32_t budget;         /* tokens it may generate at most; 0: no limit */
     struct g4_chat_out chat; /* segments of the prompt, BOS first */
     int32_t *ids;            /* malloc'ed */
     size_t n_ids;

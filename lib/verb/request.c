@@ -109,6 +109,15 @@ static void find_document(struct reader *d)
     }
 }
 
+/* The caller's declarations, for a record that brings none. */
+static int default_tools(struct reader *d)
+{
+    const size_t n = strlen(d->r->tools);
+    const char *text = g4_arena_strndup(&d->ask->arena, d->r->tools, n);
+    const int rc = g4_json_check(text, n, &d->ask->tools, d->err);
+    return rc ? rc : want_type(d->ask->tools, G4_JSON_ARRAY, "tools", "an array", d->err);
+}
+
 static int read_record(struct reader *d, g4_json root)
 {
     static const char *const later[] = { "schema", "regex", "choices" };
@@ -117,6 +126,7 @@ static int read_record(struct reader *d, g4_json root)
     for (size_t i = 0; i < sizeof later / sizeof *later; i++)
         if (given(g4_json_get(root, later[i]))) return g4_fail(d->err, G4_ESCHEMA, "'%s' is not supported yet", later[i]);
     if (d->r->options) ask->opt = *d->r->options;
+    ask->budget = d->r->budget;
     g4_options own = {0};
     int rc = g4_options_parse(g4_json_get(root, "options"), &own, &ask->arena, d->err);
     if (rc) return rc;
@@ -132,10 +142,11 @@ static int read_record(struct reader *d, g4_json root)
         want_type(system, G4_JSON_STRING, "system", "a string", d->err))
         return G4_EINPUT;
     if (given(tools)) ask->tools = tools;
+    else if (d->r->tools && (rc = default_tools(d))) return rc;
     if (given(messages)) d->given = messages;
     else if (given(prompt)) g4_json_str(prompt, &d->document);
     else if (!d->r->operand) return g4_fail(d->err, G4_EINPUT, "the record has neither 'messages' nor 'prompt'");
-    ask->had_chat = given(messages) || given(tools);
+    ask->had_chat = given(messages) || given(ask->tools);
     if (given(system)) {
         g4_str text = {0}; /* counted: it may hold NUL */
         g4_json_str(system, &text);
