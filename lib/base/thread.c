@@ -88,15 +88,18 @@ static void advance(g4_pool *p, uint32_t job)
     wake_all(p);
 }
 
-/* Claims and runs items until none is left to claim. */
+/* Claims and runs items until none is left to claim.  Many neighbours are taken
+ * at once while many are left: a thread that streams through a matrix should not
+ * have to begin anew at every item. */
 static void help(g4_pool *p, uint32_t thread)
 {
     uint64_t t = atomic_load(&p->ticket);
     while ((uint32_t)t) {
-        if (!atomic_compare_exchange_weak(&p->ticket, &t, t - 1)) continue;
+        const uint32_t left = (uint32_t)t, share = left / (2 * p->n), take = share ? share : 1;
+        if (!atomic_compare_exchange_weak(&p->ticket, &t, t - take)) continue;
         const uint32_t job = p->job, n = p->n_item;
-        p->work->run(p->work->arg, job, n - (uint32_t)t, thread);
-        if (atomic_fetch_add(&p->done, 1) + 1 == n) advance(p, job + 1);
+        for (uint32_t i = 0; i < take; i++) p->work->run(p->work->arg, job, n - left + i, thread);
+        if (atomic_fetch_add(&p->done, take) + take == n) advance(p, job + 1);
         t = atomic_load(&p->ticket);
     }
 }
