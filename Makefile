@@ -29,7 +29,7 @@ SONAME = libg4.so.0
 
 # What the code needs, whatever CFLAGS says.  Floating point stays as written: results are compared bit for bit.
 CFLAGS_ALL = -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wmissing-prototypes -fvisibility=hidden -fPIC \
-	-ffunction-sections -fdata-sections -fno-math-errno -ffp-contract=off -pthread -Ilib $(SAN_FLAGS)
+	-ffunction-sections -fdata-sections -fno-math-errno -ffp-contract=off -pthread -Ilib -I. $(SAN_FLAGS)
 LDFLAGS_ALL = $(SAN_FLAGS) -pthread -Wl,--gc-sections -Wl,--as-needed
 LIBS = -lm -pthread
 LIBS_TOOL = -ljq -larchive $(LIBS)
@@ -46,13 +46,20 @@ KERNELS_ALL = avx2 avx512 neon
 KERNELS = $(KERNELS_$(ARCH))
 
 # The library proper, and above it what only the commands link: records, calls, grading and the user's jq programs.
-LIB_DIRS = base weights text media device device/cpu model engine verb
+LIB_DIRS = base weights text media device device/cpu device/vulkan model engine verb
 TOOL_DIRS = call grade record
 OTHER = $(foreach k,$(filter-out $(KERNELS),$(KERNELS_ALL)),lib/device/cpu/$(k)%)
 LIB_SRC := $(filter-out lib/base/jq.c $(OTHER),$(wildcard $(LIB_DIRS:%=lib/%/*.c)))
 TOOL_SRC := $(wildcard lib/base/jq.c $(TOOL_DIRS:%=lib/%/*.c))
-LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(B)/shaders/table.o
 TOOL_OBJ := $(TOOL_SRC:%.c=$(B)/%.o)
+# Shaders become SPIR-V and then one table in the library.  shaders/variants lists what is built from one source with
+# other flags; SPIR-V that Debian's compiler cannot make lies in shaders/spirv.
+VARIANTS := $(shell awk '/^[a-z]/ { print $$1 }' shaders/variants)
+VARIED := $(shell awk '/^[a-z]/ { print $$2 }' shaders/variants)
+SHADERS := $(sort $(VARIANTS) $(filter-out $(VARIED),$(patsubst shaders/%.comp,%,$(wildcard shaders/*.comp))))
+MADE_SPIRV := $(patsubst shaders/spirv/%.spv,%,$(wildcard shaders/spirv/*.spv))
+GLSLANG ?= glslangValidator
 CMD := $(patsubst cmd/%.c,%,$(wildcard cmd/g4-*.c))
 CMD_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out cmd/g4-%.c,$(wildcard cmd/*.c)))
 TEST_T := $(patsubst %.c,$(B)/%.t,$(wildcard tests/unit/*.c tests/ops/*.c tests/vectors/*.c tests/fuzz/*.c))
@@ -70,6 +77,21 @@ $(B)/lib/device/cpu/ref.o $(B)/lib/device/cpu/ref_attend.o $(B)/lib/device/cpu/r
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_ALL) $(KERNEL_FLAGS) $(if $(KERNEL_FLAGS),$(SAN_KERNEL)) -MMD -MP -c -o $@ $<
+
+# Each shader's words as a C array, and the table of them all.
+$(SHADERS:%=$(B)/shaders/%.spv): $(B)/shaders/%.spv: shaders/variants
+	@mkdir -p $(@D)
+	@line=$$(awk '$$1 == "$*"' shaders/variants); set -- $${line:-$* $*}; shift; src=shaders/$$1.comp; shift; \
+	$(GLSLANG) --quiet -V --target-env vulkan1.2 -I. "$$@" --depfile $(@:.spv=.d) -o $@ $$src
+$(B)/shaders/table.c: $(SHADERS:%=$(B)/shaders/%.spv) $(MADE_SPIRV:%=shaders/spirv/%.spv)
+	@{ echo '#include "device/vulkan/shader.h"'; \
+	for f in $^; do n=$${f##*/}; n=$${n%.spv}; echo "static const uint32_t $$n[] = {"; \
+		od -An -v -tx4 $$f | sed 's/\([0-9a-f]\{8\}\) */0x\1,/g'; echo '};'; done; \
+	echo 'const struct g4_vk_shader g4_vk_shaders[] = {'; \
+	for f in $^; do n=$${f##*/}; n=$${n%.spv}; echo "{ \"$$n\", $$n, sizeof $$n },"; done; \
+	echo '{ 0, 0, 0 } };'; } >$@
+$(B)/shaders/table.o: $(B)/shaders/table.c
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 $(DATA): $(B)/data/%: tests/data/%.gz
 	@mkdir -p $(@D)
@@ -110,7 +132,7 @@ $(TEST_SO): $(B)/%.so: %.c
 	$(CC) -O2 -Wall -Wextra -fPIC -shared -MMD -MP -o $@ $< -ldl
 
 # The op tests alone, without the libraries that jq and archives need: what an emulated processor can run.
-OPS_OBJ = $(filter $(B)/lib/base/% $(B)/lib/device/%,$(LIB_OBJ))
+OPS_OBJ = $(filter $(B)/lib/base/% $(B)/lib/device/% $(B)/shaders/%,$(LIB_OBJ))
 OPS_T := $(patsubst %.c,$(B)/%.static,$(wildcard tests/ops/*.c))
 $(OPS_T): %.static: %.o $(OPS_OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS_ALL) $(LDFLAGS) -static -o $@ $^ $(LIBS)
@@ -136,7 +158,8 @@ check-full:
 	$(MAKE) --no-print-directory check-arm
 check-arm: # the op tests on aarch64, emulated
 	@tests/setup arm
-	$(MAKE) --no-print-directory CC=aarch64-linux-gnu-gcc B=build-arm ops-static
+	@mkdir -p build-arm/include && ln -sfn /usr/include/vulkan /usr/include/vk_video build-arm/include
+	$(MAKE) --no-print-directory CC=aarch64-linux-gnu-gcc CPPFLAGS=-Ibuild-arm/include B=build-arm ops-static
 	$(PROVE) --exec qemu-aarch64-static build-arm/tests/ops/*.static
 bench:
 	@tests/setup build
@@ -184,4 +207,4 @@ clean:
 .PHONY: all tests ops-static deps check check-full check-arm bench demo lint install uninstall clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
--include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(CMD:%=$(B)/cmd/%.d) $(TEST_T:.t=.d) $(TEST_BIN:=.d) $(TEST_SO:.so=.d)
+-include $(SHADERS:%=$(B)/shaders/%.d) $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(CMD:%=$(B)/cmd/%.d) $(TEST_T:.t=.d) $(TEST_BIN:=.d) $(TEST_SO:.so=.d)
