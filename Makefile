@@ -33,6 +33,7 @@ CFLAGS_ALL = -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wmissing-prototypes
 LDFLAGS_ALL = $(SAN_FLAGS) -pthread -Wl,--gc-sections -Wl,--as-needed
 LIBS = -lm -pthread
 LIBS_TOOL = -ljq -larchive $(LIBS)
+LIBS_HUB = -lcurl -lcrypto
 
 # ---- sources -----------------------------------------------------------------
 # Kernel files bring their own instruction-set flags and are chosen at run time.
@@ -61,7 +62,11 @@ SHADERS := $(sort $(VARIANTS) $(filter-out $(VARIED),$(patsubst shaders/%.comp,%
 MADE_SPIRV := $(patsubst shaders/spirv/%.spv,%,$(wildcard shaders/spirv/*.spv))
 GLSLANG ?= glslangValidator
 CMD := $(patsubst cmd/%.c,%,$(wildcard cmd/g4-*.c))
-CMD_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out cmd/g4-%.c,$(wildcard cmd/*.c)))
+HUB_SRC := $(wildcard lib/hub/*.c)
+HUB_OBJ := $(HUB_SRC:%.c=$(B)/%.o)
+# cmd/pull_*.c belongs to g4-pull alone, and needs the hub; the other helpers are anybody's.
+PULL_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard cmd/pull_*.c))
+CMD_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out cmd/g4-%.c cmd/pull_%.c,$(wildcard cmd/*.c)))
 TEST_T := $(patsubst %.c,$(B)/%.t,$(wildcard tests/unit/*.c tests/ops/*.c tests/vectors/*.c tests/fuzz/*.c))
 TEST_BIN := $(patsubst %.c,$(B)/%,$(wildcard tests/probe.c tests/bench/*.c))
 # Test files kept compressed; unpacked under $(B)/data.
@@ -107,6 +112,10 @@ $(B)/flags: FORCE
 $(B)/libg4-tool.a: $(LIB_OBJ) $(TOOL_OBJ)
 	@rm -f $@
 	$(AR) rcs $@ $^
+# What uses the network: linked into g4-pull and its tests alone.
+$(B)/libg4-hub.a: $(HUB_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
 # To install: one object in which only what g4.h marks G4_API is global.
 $(B)/libg4.o: $(LIB_OBJ)
 	$(CC) -r -nostdlib -o $@ $^
@@ -119,7 +128,11 @@ $(B)/$(SONAME): $(LIB_OBJ)
 $(B)/libg4.so: $(B)/$(SONAME)
 	ln -sf $(SONAME) $@
 
-LINK = $(CC) $(CFLAGS) $(LDFLAGS_ALL) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS_TOOL)
+LINK = $(CC) $(CFLAGS) $(LDFLAGS_ALL) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %hub.a,$^) $(filter %tool.a,$^) $(LIBS_OWN) $(LIBS_TOOL)
+HUB_USERS = $(B)/g4-pull $(filter $(B)/tests/unit/hub%,$(TEST_T))
+$(HUB_USERS): $(B)/libg4-hub.a
+$(HUB_USERS): LIBS_OWN = $(LIBS_HUB)
+$(B)/g4-pull: $(PULL_OBJ)
 $(CMD:%=$(B)/%): $(B)/%: $(B)/cmd/%.o $(CMD_OBJ) $(B)/libg4-tool.a
 	$(LINK)
 $(TEST_T): %.t: %.o $(B)/libg4-tool.a
@@ -173,7 +186,7 @@ demo:
 	@examples/demo.sh
 lint:
 	@! mandoc -T lint man/*.[157] 2>/dev/null | grep -v 'referenced manual not found'
-	tests/longest $(wildcard cmd/*.[ch]) $(LIB_SRC) $(TOOL_SRC)
+	tests/longest $(wildcard cmd/*.[ch]) $(LIB_SRC) $(TOOL_SRC) $(HUB_SRC)
 
 # ---- installing ---------------------------------------------------------------------
 INSTALL = install -D
@@ -207,4 +220,4 @@ clean:
 .PHONY: all tests ops-static deps check check-full check-arm bench demo lint install uninstall clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
--include $(SHADERS:%=$(B)/shaders/%.d) $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(CMD:%=$(B)/cmd/%.d) $(TEST_T:.t=.d) $(TEST_BIN:=.d) $(TEST_SO:.so=.d)
+-include $(SHADERS:%=$(B)/shaders/%.d) $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(HUB_OBJ:.o=.d) $(PULL_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(CMD:%=$(B)/cmd/%.d) $(TEST_T:.t=.d) $(TEST_BIN:=.d) $(TEST_SO:.so=.d)

@@ -219,18 +219,12 @@ static void print_left(char *out, size_t n, double seconds)
     else snprintf(out, n, "%u:%02u left", s / 60, s % 60);
 }
 
-void g4_tool_progress(uint64_t done, uint64_t tokens, double share)
+/* A bar for a share that is known, and the text behind it. */
+static void draw(double share, const char *text)
 {
-    const double now = g4_tool_now(), spent = now - tool.started;
-    char head[32] = "", text[160], left[40] = "";
-    if (!tool.terminal || tool.quiet || now - tool.drawn < 0.1) return;
-    tool.drawn = now;
-    if (share > 1) share = 1;
-    if (share > 0.005 && spent > 1) print_left(left, sizeof left, spent / share * (1 - share));
+    char head[32] = "";
     if (share >= 0) snprintf(head, sizeof head, "%3.0f %% ", 100 * share);
-    const int n = snprintf(text, sizeof text, " %llu records  %.1f/s  %.0f tokens/s  %s", (unsigned long long)done,
-                           spent > 0 ? (double)done / spent : 0, spent > 0 ? (double)tokens / spent : 0, left);
-    int width = columns() - n - (int)strlen(head) - 4;
+    int width = columns() - (int)strlen(text) - (int)strlen(head) - 4;
     fprintf(stderr, "\r%s", head);
     if (share >= 0 && width >= 8) {
         if (width > 30) width = 30;
@@ -242,6 +236,50 @@ void g4_tool_progress(uint64_t done, uint64_t tokens, double share)
     fprintf(stderr, "%.*s\033[K", columns() - (int)strlen(head) - 1, text);
     fflush(stderr);
     tool.bar = true;
+}
+
+/* Is it time to draw?  left: the time that is left, when it can be told. */
+static bool wants_drawing(double *share, char *left, size_t n)
+{
+    const double now = g4_tool_now(), spent = now - tool.started;
+    if (!tool.terminal || tool.quiet || now - tool.drawn < 0.1) return false;
+    tool.drawn = now;
+    if (*share > 1) *share = 1;
+    if (*share > 0.005 && spent > 1) print_left(left, n, spent / *share * (1 - *share));
+    return true;
+}
+
+void g4_tool_progress(uint64_t done, uint64_t tokens, double share)
+{
+    char text[160], left[40] = "";
+    if (!wants_drawing(&share, left, sizeof left)) return;
+    const double spent = tool.drawn - tool.started;
+    snprintf(text, sizeof text, " %llu records  %.1f/s  %.0f tokens/s  %s", (unsigned long long)done,
+             spent > 0 ? (double)done / spent : 0, spent > 0 ? (double)tokens / spent : 0, left);
+    draw(share, text);
+}
+
+void g4_tool_progress_bytes(uint64_t done, uint64_t total)
+{
+    static uint64_t first; /* what a former run left is not this one's speed */
+    static bool begun;
+    char text[160], left[40] = "";
+    if (!begun) {
+        first = done;
+        begun = true;
+        tool.started = g4_tool_now();
+    }
+    double share = total ? (double)done / (double)total : -1, fresh = total > first ? (double)(done - first) / (double)(total - first) : -1;
+    if (!wants_drawing(&fresh, left, sizeof left)) return;
+    const double spent = tool.drawn - tool.started;
+    snprintf(text, sizeof text, " %.0f of %.0f MB  %.1f MB/s  %s", (double)done / 1e6, (double)total / 1e6,
+             spent > 0 ? (double)(done - first) / spent / 1e6 : 0, left);
+    draw(share > 1 ? 1 : share, text);
+}
+
+bool g4_tool_terminal(void)
+{
+    return tool.terminal;
 }
 
 void g4_tool_progress_hide(void)

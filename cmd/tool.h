@@ -45,7 +45,10 @@ void g4_tool_broken_pipe(void);
 /* A line on stderr, drawn at most ten times a second and only on a terminal.
  * done: records written; share: 0..1, negative when unknown. */
 void g4_tool_progress(uint64_t done, uint64_t tokens, double share);
+/* The same for bytes, with their rate and the time left; total 0: unknown. */
+void g4_tool_progress_bytes(uint64_t done, uint64_t total);
 void g4_tool_progress_hide(void);
+bool g4_tool_terminal(void); /* is stderr one? */
 
 double g4_tool_now(void); /* seconds, monotonic */
 

@@ -23,10 +23,12 @@ BEGIN {
     below["record"] = "record call grade " below["verb"]
     below["g4-tool.h"] = "record call grade " below["verb"]
     below["g4.h"] = ""
-    below["cmd"] = "cmd g4-tool.h"
+    below["g4-hub.h"] = "hub weights base"
+    below["cmd"] = "cmd g4-tool.h g4-hub.h"
     below["shaders"] = "shaders"
     foreign["jv.h"] = foreign["jq.h"] = "^lib/base/jq\\.c$"
     foreign["archive.h"] = foreign["archive_entry.h"] = "^lib/(record|hub)/"
+    foreign["curl/curl.h"] = foreign["openssl/evp.h"] = "^lib/hub/"
     foreign["vulkan/vulkan.h"] = "^lib/device/vulkan/"
 }
 # The room a path lies in: a folder of lib/, a file of lib/ itself, cmd or shaders.

@@ -5,39 +5,20 @@
  *   models--ORG--REPO/blobs/ETAG           named by SHA-256 when it is a large file
  *
  * A link is followed only when it stays inside the repository's folder. */
-#define _GNU_SOURCE /* strcasestr */
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/mem.h"
+#include "weights/names.h"
 #include "weights/place.h"
 
-enum { DEPTH_MAX = 3, FILES_MAX = 20000 };
-
-struct ref { /* ORG/REPO[/FILE][:QUANT][@REV] */
-    char *org, *repo, *file, *quant, *rev;
-};
-
-struct files { /* paths relative to the snapshot */
-    char **name;
-    size_t n, cap;
-};
-
-static void ref_free(struct ref *r)
+void g4_place_ref_free(struct g4_place_ref *r)
 {
     free(r->org);
     free(r->repo);
     free(r->file);
     free(r->quant);
     free(r->rev);
-}
-
-static void files_free(struct files *f)
-{
-    for (size_t i = 0; i < f->n; i++) free(f->name[i]);
-    free(f->name);
 }
 
 /* The Hub's rule for one half of a repository's name. */
@@ -60,7 +41,7 @@ static bool is_below(const char *s)
     }
 }
 
-static bool parse(const char *text, struct ref *r)
+bool g4_place_ref_parse(const char *text, struct g4_place_ref *r)
 {
     static const char *const prefix[] = { "//", "https://huggingface.co/", "huggingface.co/", "hf.co/" };
     for (size_t i = 0; i < sizeof prefix / sizeof *prefix; i++)
@@ -117,104 +98,50 @@ static char *snapshot_of(const char *repo_dir, const char *rev)
     return NULL;
 }
 
-/* All files below dir, as paths behind `skip` bytes of theirs. */
-static void list(const char *dir, size_t skip, int depth, struct files *out)
+static bool holds(char *const *name, size_t n, const char *wanted)
 {
-    DIR *d = opendir(dir);
-    for (struct dirent *e; d && (e = readdir(d)) && out->n < FILES_MAX;) {
-        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
-        char *p = g4_place_join(dir, e->d_name);
-        if (g4_is_dir(p)) {
-            if (depth < DEPTH_MAX) list(p, skip, depth + 1, out);
-        } else {
-            G4_GROW(out->name, out->cap, out->n + 1);
-            out->name[out->n++] = g4_strdup(p + skip);
-        }
-        free(p);
-    }
-    if (d) closedir(d);
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static bool holds(const struct files *f, const char *name)
-{
-    for (size_t i = 0; i < f->n; i++)
-        if (!strcmp(f->name[i], name)) return true;
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(name[i], wanted)) return true;
     return false;
 }
 
-/* Model files: no projector, drafter or importance matrix, and of a split set the
- * first part only. */
-static bool is_model(const char *rel)
-{
-    static const char *const begins[] = { "mtp-", "eagle3-", "dflash-", "dspark-" };
-    const char *base = strrchr(rel, '/') ? strrchr(rel, '/') + 1 : rel;
-    const size_t n = strlen(base);
-    if (n < 5 || strcasecmp(base + n - 5, ".gguf")) return false;
-    if (strcasestr(base, "mmproj") || strcasestr(base, "imatrix") || !strncmp(rel, "MTP/", 4) || strstr(rel, "/MTP/")) return false;
-    for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
-        if (!strncasecmp(base, begins[i], strlen(begins[i]))) return false;
-    const char *of = n > 20 ? base + n - 20 : NULL; /* -00001-of-00002.gguf */
-    return !of || strncmp(of + 6, "-of-", 4) || !strncmp(of, "-00001", 6);
-}
-
-/* The tag stands in the path as a word: 'Q4_K' is not in 'Q4_K_M'.  2: plain;
- * 1: behind 'UD-', which gives way to a plain one; 0: not at all. */
-static int matches(const char *rel, const char *tag)
-{
-    const size_t n = strlen(tag);
-    int best = 0;
-    for (const char *p = rel; (p = strcasestr(p, tag)); p++) {
-        const bool left = p == rel || strchr("-._/", p[-1]), right = !p[n] || strchr("-./", p[n]);
-        if (!left || !right) continue;
-        const bool ud = p - rel >= 3 && !strncasecmp(p - 3, "UD-", 3);
-        if (best < (ud ? 1 : 2)) best = ud ? 1 : 2;
-    }
-    return best;
-}
-
 /* How many models match best; *found is the first of them. */
-static size_t pick(const struct files *f, const char *tag, const char **found)
+static size_t pick(char *const *name, size_t n, const char *tag, const char **found)
 {
     int best = 0;
-    size_t n = 0;
-    for (size_t i = 0; i < f->n; i++) {
-        const int m = is_model(f->name[i]) ? tag ? matches(f->name[i], tag) : 1 : 0;
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        const int m = g4_names_is_model(name[i]) ? tag ? g4_names_match(name[i], tag) : 1 : 0;
         if (!m || m < best) continue;
-        if (m > best) n = 0;
+        if (m > best) count = 0;
         best = m;
-        if (!n++) *found = f->name[i];
+        if (!count++) *found = name[i];
     }
-    return n;
+    return count;
 }
 
-static int several(const struct ref *r, const struct files *f, g4_err *err)
+static int several(const struct g4_place_ref *r, char *const *name, size_t n, g4_err *err)
 {
     g4_str s = {0};
-    for (size_t i = 0; i < f->n && s.n < 200; i++)
-        if (is_model(f->name[i]) && (!r->quant || matches(f->name[i], r->quant))) g4_str_addf(&s, " %s", f->name[i]);
+    for (size_t i = 0; i < n && s.n < 200; i++)
+        if (g4_names_is_model(name[i]) && (!r->quant || g4_names_match(name[i], r->quant))) g4_str_addf(&s, " %s", name[i]);
     const int rc = g4_fail(err, G4_EMODEL, "several files of '%s/%s' fit, name one as %s/%s/FILE:%s", r->org, r->repo, r->org, r->repo, s.p);
     g4_str_free(&s);
     return rc;
 }
 
-/* The file to run: the one named, the tag's, or the usual choice.  1, 0 or an error. */
-static int choose(const struct ref *r, const struct files *f, const char **found, g4_err *err)
+int g4_place_choose(const struct g4_place_ref *r, char *const *name, size_t n, const char **found, g4_err *err)
 {
     static const char *const usual[] = { "Q4_K_M", "Q4_K_XL", "Q4_0", "Q8_0" };
     if (r->file) {
         *found = r->file;
-        return holds(f, r->file);
+        return holds(name, n, r->file);
     }
     if (!r->quant)
         for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
-            if (pick(f, usual[i], found) == 1) return 1;
-    const size_t n = pick(f, r->quant, found);
-    return n > 1 ? several(r, f, err) : (int)n;
+            if (pick(name, n, usual[i], found) == 1) return 1;
+    const size_t fit = pick(name, n, r->quant, found);
+    return fit > 1 ? several(r, name, n, err) : (int)fit;
 }
 
 static bool within(const char *real, const char *dir)
@@ -239,13 +166,18 @@ static int check_file(const char *repo_dir, const char *path, char **digest, g4_
     return rc;
 }
 
-static int use_folder(const char *repo_dir, const char *snap, const struct files *f, char **path, char **digest, g4_err *err)
+static bool is_folder_model(char *const *name, size_t n)
 {
-    const bool whole = holds(f, "model.safetensors");
-    if (!whole && !holds(f, "model.safetensors.index.json") && !holds(f, "tokenizer.json")) return 0;
-    for (size_t i = 0; i < f->n; i++) {
-        char *p = g4_place_join(snap, f->name[i]);
-        const bool is_weights = whole && !strcmp(f->name[i], "model.safetensors");
+    return holds(name, n, "model.safetensors") || holds(name, n, "model.safetensors.index.json") || holds(name, n, "tokenizer.json");
+}
+
+static int use_folder(const char *repo_dir, const char *snap, char *const *name, size_t n, char **path, char **digest, g4_err *err)
+{
+    const bool whole = holds(name, n, "model.safetensors");
+    if (!is_folder_model(name, n)) return 0;
+    for (size_t i = 0; i < n; i++) {
+        char *p = g4_place_join(snap, name[i]);
+        const bool is_weights = whole && !strcmp(name[i], "model.safetensors");
         const int rc = check_file(repo_dir, p, is_weights ? digest : NULL, err);
         free(p);
         if (rc) return rc;
@@ -254,13 +186,12 @@ static int use_folder(const char *repo_dir, const char *snap, const struct files
     return 1;
 }
 
-static int use_snapshot(const char *repo_dir, const char *snap, const struct ref *r, char **path, char **digest, g4_err *err)
+static int use_snapshot(const char *repo_dir, const char *snap, const struct g4_place_ref *r, char **path, char **digest, g4_err *err)
 {
-    struct files f = {0};
     const char *found = NULL;
-    list(snap, strlen(snap) + 1, 0, &f);
-    if (f.n) qsort(f.name, f.n, sizeof *f.name, by_name);
-    int rc = choose(r, &f, &found, err);
+    size_t n;
+    char **name = g4_place_files(snap, &n);
+    int rc = g4_place_choose(r, name, n, &found, err);
     if (rc > 0) {
         *path = g4_place_join(snap, found);
         const int bad = check_file(repo_dir, *path, digest, err);
@@ -271,17 +202,17 @@ static int use_snapshot(const char *repo_dir, const char *snap, const struct ref
             *digest = NULL;
         }
     } else if (!rc && !r->file && !r->quant) {
-        rc = use_folder(repo_dir, snap, &f, path, digest, err);
+        rc = use_folder(repo_dir, snap, name, n, path, digest, err);
     }
-    files_free(&f);
+    g4_place_free_names(name, n);
     return rc;
 }
 
 int g4_place_hf(const char *text, char **path, char **digest, g4_str *looked, g4_err *err)
 {
-    struct ref r = {0};
+    struct g4_place_ref r = {0};
     int rc = 0;
-    if (parse(text, &r)) {
+    if (g4_place_ref_parse(text, &r)) {
         char *root = cache_root(), *snap = NULL;
         g4_str dir = {0};
         g4_place_note(looked, "the Hugging Face cache", root);
@@ -294,6 +225,85 @@ int g4_place_hf(const char *text, char **path, char **digest, g4_str *looked, g4
         g4_str_free(&dir);
         free(root);
     }
-    ref_free(&r);
+    g4_place_ref_free(&r);
+    return rc;
+}
+
+/* ---- what is there ------------------------------------------------------------------ */
+
+struct listing {
+    g4_store_each each;
+    void *arg;
+    const char *repo, *rev, *repo_dir, *snap;
+    char **name;
+    size_t n;
+};
+
+static int list_one(const struct listing *l, const char *rel)
+{
+    g4_str name = {0}, path = {0};
+    char *digest = NULL;
+    int rc = 0;
+    g4_str_addf(&path, "%s%s%s", l->snap, rel ? "/" : "", rel ? rel : "");
+    g4_str_addf(&name, "%s%s%s", l->repo, rel ? "/" : "", rel ? rel : "");
+    if (strcmp(l->rev, "main")) g4_str_addf(&name, "@%s", l->rev);
+    uint64_t bytes = rel ? g4_place_bytes(path.p) : 0;
+    for (size_t i = 0; i < l->n && !rel; i++) {
+        char *p = g4_place_join(l->snap, l->name[i]);
+        if (strstr(l->name[i], ".safetensors")) bytes += g4_place_bytes(p);
+        free(p);
+    }
+    /* A dangling link, or one that leads out, is not a model that could be opened. */
+    if (!rel || !check_file(l->repo_dir, path.p, &digest, NULL))
+        rc = l->each(l->arg, &(struct g4_store_model){ .name = name.p, .place = "huggingface", .path = path.p, .digest = digest, .bytes = bytes });
+    free(digest);
+    g4_str_free(&name);
+    g4_str_free(&path);
+    return rc;
+}
+
+static int list_ref(struct listing *l, const char *rev)
+{
+    char *snap = snapshot_of(l->repo_dir, rev);
+    int rc = 0;
+    if (!snap) return 0;
+    l->rev = rev;
+    l->snap = snap;
+    l->name = g4_place_files(snap, &l->n);
+    bool any = false;
+    for (size_t i = 0; i < l->n && !rc; i++)
+        if (g4_names_is_model(l->name[i])) {
+            any = true;
+            rc = list_one(l, l->name[i]);
+        }
+    if (!rc && !any && is_folder_model(l->name, l->n)) rc = list_one(l, NULL);
+    g4_place_free_names(l->name, l->n);
+    free(snap);
+    return rc;
+}
+
+int g4_place_hf_list(g4_store_each each, void *arg)
+{
+    char *root = cache_root();
+    size_t n = 0, n_ref;
+    char **dir = root ? g4_place_entries(root, &n) : NULL;
+    int rc = 0;
+    for (size_t i = 0; i < n && !rc; i++) {
+        if (strncmp(dir[i], "models--", 8) || !strstr(dir[i] + 8, "--")) continue;
+        char *repo = g4_strdup(dir[i] + 8), *cut = strstr(repo, "--");
+        *cut = '/';
+        memmove(cut + 1, cut + 2, strlen(cut + 2) + 1);
+        struct listing l = { .each = each, .arg = arg, .repo = repo };
+        char *repo_dir = g4_place_join(root, dir[i]), *refs = g4_place_join(repo_dir, "refs");
+        char **ref = g4_place_files(refs, &n_ref);
+        l.repo_dir = repo_dir;
+        for (size_t k = 0; k < n_ref && !rc; k++) rc = list_ref(&l, ref[k]);
+        g4_place_free_names(ref, n_ref);
+        free(refs);
+        free(repo_dir);
+        free(repo);
+    }
+    g4_place_free_names(dir, n);
+    free(root);
     return rc;
 }

@@ -130,3 +130,50 @@ int g4_place_ollama(const char *ref, char **path, char **digest, g4_str *looked,
     free(root[1]);
     return rc;
 }
+
+/* ---- what is there ------------------------------------------------------------------ */
+
+/* rel: HOST/NAMESPACE/MODEL/TAG; the defaults are left out of the name, as Ollama does. */
+static int list_one(const char *root, const char *rel, g4_store_each each, void *arg)
+{
+    char *copy = g4_strdup(rel), *part[N_PART] = {0}, *save = NULL, *path = NULL, *digest = NULL;
+    int k = 0, rc = 0;
+    for (char *w = strtok_r(copy, "/", &save); w && k < N_PART; w = strtok_r(NULL, "/", &save)) part[k++] = w;
+    if (k == N_PART && look(root, part, &path, &digest, NULL) > 0) {
+        g4_str name = {0};
+        const bool standard = !strcmp(part[0], "registry.ollama.ai");
+        g4_str_adds(&name, "ollama:");
+        if (!standard) g4_str_addf(&name, "%s/", part[0]);
+        if (!standard || strcmp(part[1], "library")) g4_str_addf(&name, "%s/", part[1]);
+        g4_str_addf(&name, "%s:%s", part[2], part[3]);
+        rc = each(arg, &(struct g4_store_model){
+                           .name = name.p, .place = "ollama", .path = path, .digest = digest, .bytes = g4_place_bytes(path) });
+        g4_str_free(&name);
+    }
+    free(path);
+    free(digest);
+    free(copy);
+    return rc;
+}
+
+static int list_root(char *root, g4_store_each each, void *arg)
+{
+    if (!root) return 0;
+    char *manifests = g4_place_join(root, "manifests");
+    size_t n;
+    char **rel = g4_place_files(manifests, &n);
+    int rc = 0;
+    for (size_t i = 0; i < n && !rc; i++) rc = list_one(root, rel[i], each, arg);
+    g4_place_free_names(rel, n);
+    free(manifests);
+    free(root);
+    return rc;
+}
+
+int g4_place_ollama_list(g4_store_each each, void *arg)
+{
+    char *root = g4_place_env("OLLAMA_MODELS");
+    if (root) return list_root(root, each, arg);
+    const int rc = list_root(g4_xdg_path(NULL, ".ollama/models", NULL), each, arg);
+    return rc ? rc : list_root(g4_strdup("/usr/share/ollama/.ollama/models"), each, arg);
+}

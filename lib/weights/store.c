@@ -121,26 +121,37 @@ static bool is_inside(const char *rel)
     return true;
 }
 
+/* A file of a manifest: its blob, or where it lies outside the store. */
+static int use_file(const char *root, const char *manifest, g4_json model, char **path, char **digest, g4_err *err)
+{
+    g4_json size;
+    char *d = g4_json_dup(g4_json_get(model, "digest"));
+    *digest = d && !strncmp(d, "sha256:", 7) ? g4_place_digest(d + 7) : NULL;
+    free(d);
+    if (!*digest) return g4_fail(err, G4_EFORMAT, "'%s': no model file with a SHA-256 digest", manifest);
+    *path = g4_json_dup(g4_json_get(model, "local"));
+    if (*path && **path != '/') return g4_fail(err, G4_EFORMAT, "'%s': the local path is not absolute", manifest);
+    if (!*path) {
+        g4_str s = {0};
+        g4_str_addf(&s, "%s/blobs/sha256-%s", root, *digest + 7);
+        *path = g4_str_take(&s);
+    }
+    int64_t bytes = -1;
+    size = g4_json_get(model, "size");
+    if (size.p && (!g4_json_i64(size, &bytes) || bytes < 0)) return g4_fail(err, G4_EFORMAT, "'%s': a bad size", manifest);
+    return g4_place_check_blob(*path, bytes, err);
+}
+
 /* The single file with the role "model". */
 static int model_blob(const char *root, const char *manifest, g4_json files, char **path, char **digest, g4_err *err)
 {
-    g4_json model = {0}, size;
+    g4_json model = {0};
     for (g4_json_it it = g4_json_iter(files); g4_json_next(&it);)
         if (g4_json_is(g4_json_get(it.value, "role"), "model")) {
             if (model.p) return g4_fail(err, G4_EFORMAT, "'%s': several model files and no path", manifest);
             model = it.value;
         }
-    char *d = g4_json_dup(g4_json_get(model, "digest"));
-    *digest = d && !strncmp(d, "sha256:", 7) ? g4_place_digest(d + 7) : NULL;
-    free(d);
-    if (!*digest) return g4_fail(err, G4_EFORMAT, "'%s': no model file with a SHA-256 digest", manifest);
-    g4_str s = {0};
-    g4_str_addf(&s, "%s/blobs/sha256-%s", root, *digest + 7);
-    *path = g4_str_take(&s);
-    int64_t bytes = -1;
-    size = g4_json_get(model, "size");
-    if (size.p && (!g4_json_i64(size, &bytes) || bytes < 0)) return g4_fail(err, G4_EFORMAT, "'%s': a bad size", manifest);
-    return g4_place_check_blob(*path, bytes, err);
+    return use_file(root, manifest, model, path, digest, err);
 }
 
 static int read_manifest(const char *root, const char *manifest, char **path, char **digest, g4_err *err)
@@ -191,6 +202,26 @@ static int place_own(const char *name, char **path, char **digest, g4_str *looke
     return rc;
 }
 
+char *g4_store_sidecar(const char *name, const char *role)
+{
+    char *root = g4_store_root(), *escaped = g4_store_escape(name), *path = NULL, *digest = NULL;
+    g4_str file = {0}, text = {0};
+    g4_json top = {0};
+    g4_str_addf(&file, "%s/manifests/%s.json", root ? root : "", escaped);
+    if (root && !g4_file_read(file.p, MANIFEST_MAX, &text, NULL) && !g4_json_check(text.p, text.n, &top, NULL))
+        for (g4_json_it it = g4_json_iter(g4_json_get(top, "files")); !path && g4_json_next(&it);)
+            if (g4_json_is(g4_json_get(it.value, "role"), role) && use_file(root, file.p, it.value, &path, &digest, NULL)) {
+                free(path);
+                path = NULL;
+            }
+    free(digest);
+    free(escaped);
+    free(root);
+    g4_str_free(&file);
+    g4_str_free(&text);
+    return path;
+}
+
 /* ---- all places ---------------------------------------------------------------------- */
 
 static int find(const char *name, char **path, char **digest, g4_str *looked, g4_err *err)
@@ -201,11 +232,20 @@ static int find(const char *name, char **path, char **digest, g4_str *looked, g4
         return 1;
     }
     if (is_explicit(name)) return g4_fail(err, G4_EMODEL, "no model file or folder '%s'", name);
-    if (!strncmp(name, "hf:", 3)) return g4_place_hf(name + 3, path, digest, looked, err);
-    if (!strncmp(name, "ollama:", 7)) return g4_place_ollama(name + 7, path, digest, looked, err);
-    int rc = place_own(name, path, digest, looked, err);
-    if (!rc) rc = g4_place_hf(name, path, digest, looked, err);
-    if (!rc) rc = g4_place_ollama(name, path, digest, looked, err);
+    static const struct {
+        const char *prefix;
+        int (*look)(const char *, char **, char **, g4_str *, g4_err *);
+    } place[] = {
+        { "hf:", g4_place_hf },           { "ollama:", g4_place_ollama },     { "docker:", g4_place_docker },
+        { "hf:", g4_place_llamacpp }, { "hf:", g4_place_lmstudio },
+    };
+    /* g4-pull keeps the Hub's models under their names there. */
+    int rc = place_own(strncmp(name, "hf:", 3) ? name : name + 3, path, digest, looked, err);
+    const char *prefix = NULL;
+    for (size_t i = 0; i < sizeof place / sizeof *place; i++)
+        if (!strncmp(name, place[i].prefix, strlen(place[i].prefix))) prefix = place[i].prefix;
+    for (size_t i = 0; i < sizeof place / sizeof *place && !rc; i++)
+        if (!prefix || !strcmp(prefix, place[i].prefix)) rc = place[i].look(name + (prefix ? strlen(prefix) : 0), path, digest, looked, err);
     return rc;
 }
 

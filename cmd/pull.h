@@ -1,0 +1,33 @@
+/* cmd/pull: what the files of g4-pull share. */
+#ifndef G4_CMD_PULL_H
+#define G4_CMD_PULL_H
+
+#include "g4-hub.h"
+#include "g4-tool.h"
+#include "opt.h"
+#include "tool.h"
+
+struct g4_pull { /* the options */
+    bool list, where, rm, gc, verify, aliases;
+    bool offline, dry_run, force, copy, netrc, insecure_http, no_space_check;
+    bool json, print_path, quiet, verbose;
+    const char *with, *pin, *name, *proxy, *token_file, *cafile, *max_size, *limit_rate, *color;
+    uint32_t jobs, retries;
+    double retry_delay, stall;
+    uint32_t bits;
+};
+
+extern const struct g4_opt_command g4_pull_command;
+void g4_pull_defaults(struct g4_pull *p);
+
+/* Everything that needs no network: --list, --where, --rm, --gc, --verify, --aliases. */
+bool g4_pull_is_local(const struct g4_pull *p);
+int g4_pull_local(const struct g4_pull *p, const struct g4_opts *opts, g4_err *err);
+
+/* Fetches one reference, with its events; a failure is reported here, and remembered in the status. */
+void g4_pull_fetch(const struct g4_pull *p, const char *ref);
+
+/* One line of JSON on stdout, whole or not at all. */
+void g4_pull_line(g4_str *s);
+
+#endif

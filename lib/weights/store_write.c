@@ -1,0 +1,367 @@
+/* weights/store_write: see store_write.h. */
+#include "weights/store_write.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "weights/place.h"
+
+enum { MANIFEST_MAX = 4 << 20, PARTIAL_AGE = 24 * 3600 };
+
+/* ---- locks ------------------------------------------------------------------------ */
+
+/* A file system without flock gets record locks; one without either gets none,
+ * and its writers meet at the rename, where the later one wins. */
+static int lock_fd(int fd, bool exclusive, bool wait)
+{
+    for (;;) {
+        if (!flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | (wait ? 0 : LOCK_NB))) return 0;
+        if (errno == EINTR) continue;
+        if (errno != ENOLCK && errno != EOPNOTSUPP && errno != ENOSYS) return -1;
+        struct flock l = { .l_type = exclusive ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET };
+        return fcntl(fd, wait ? F_SETLKW : F_SETLK, &l) && (errno == EAGAIN || errno == EACCES) ? -1 : 0;
+    }
+}
+
+int g4_store_lock(const char *root, const char *name, bool exclusive, bool wait, void (*said)(const char *), g4_err *err)
+{
+    g4_str s = {0};
+    g4_str_addf(&s, "%s/.locks", root);
+    int rc = g4_mkdirs(s.p, 0755, err), fd = -1;
+    if (!rc) {
+        g4_str_addf(&s, "/%s.lock", name);
+        fd = open(s.p, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+        if (fd < 0) rc = g4_fail_errno(err, G4_EIO, "cannot open the lock '%s'", s.p);
+    }
+    if (fd >= 0 && lock_fd(fd, exclusive, false)) {
+        if (wait && said) said(name);
+        if (!wait || lock_fd(fd, exclusive, true)) {
+            if (wait) g4_fail_errno(err, G4_EIO, "cannot lock '%s'", s.p);
+            close(fd);
+            fd = -1;
+        }
+    }
+    g4_str_free(&s);
+    return fd;
+}
+
+/* ---- manifests ---------------------------------------------------------------------- */
+
+static void put_member(g4_str *s, const char *key, const char *value)
+{
+    if (!value) return;
+    g4_str_addf(s, "\"%s\":", key);
+    g4_json_put_str(s, value, strlen(value));
+    g4_str_addc(s, ',');
+}
+
+static bool is_multi(const struct g4_store_entry *e)
+{
+    size_t models = 0;
+    for (size_t i = 0; i < e->n; i++) models += !strcmp(e->file[i].role, "model");
+    return models != 1 || strstr(e->file[0].path, ".safetensors");
+}
+
+/* views/NAME/PATH -> ../../blobs/sha256-HEX, one more ../ for each folder of PATH. */
+static int link_view(const char *root, const char *view, const struct g4_store_file *f, g4_err *err)
+{
+    g4_str at = {0}, to = {0};
+    g4_str_addf(&at, "%s/%s/%s", root, view, f->path);
+    char *slash = strrchr(at.p, '/');
+    *slash = 0;
+    int rc = g4_mkdirs(at.p, 0755, err);
+    *slash = '/';
+    g4_str_adds(&to, "../..");
+    for (const char *p = f->path; *p; p++)
+        if (*p == '/') g4_str_adds(&to, "/..");
+    if (f->local) {
+        g4_str_clear(&to);
+        g4_str_adds(&to, f->local);
+    } else {
+        g4_str_addf(&to, "/blobs/sha256-%s", f->digest + 7);
+    }
+    unlink(at.p);
+    if (!rc && symlink(to.p, at.p)) rc = g4_fail_errno(err, G4_EIO, "cannot link '%s'", at.p);
+    g4_str_free(&at);
+    g4_str_free(&to);
+    return rc;
+}
+
+/* The first part of a split GGUF, or the whole folder. */
+static void view_entry(const struct g4_store_entry *e, const char *view, g4_str *out)
+{
+    g4_str_adds(out, view);
+    for (size_t i = 0; i < e->n; i++)
+        if (!strcmp(e->file[i].role, "model") && strstr(e->file[i].path, ".gguf")) {
+            g4_str_addf(out, "/%s", e->file[i].path);
+            return;
+        }
+}
+
+static void compose(const struct g4_store_entry *e, const char *path, g4_str *s)
+{
+    g4_str_addc(s, '{');
+    put_member(s, "name", e->name);
+    put_member(s, "source", e->source);
+    put_member(s, "commit", e->commit);
+    put_member(s, "path", path);
+    g4_str_addf(s, "\"time\":%lld,\"files\":[", (long long)time(NULL));
+    for (size_t i = 0; i < e->n; i++) {
+        const struct g4_store_file *f = &e->file[i];
+        g4_str_adds(s, i ? ",\n{" : "\n{");
+        put_member(s, "role", f->role);
+        put_member(s, "path", f->path);
+        put_member(s, "identity", f->identity);
+        put_member(s, "local", f->local);
+        put_member(s, "digest", f->digest);
+        g4_str_addf(s, "\"size\":%llu}", (unsigned long long)f->size);
+    }
+    g4_str_adds(s, "\n]}\n");
+}
+
+static const struct g4_store_file *the_model(const struct g4_store_entry *e)
+{
+    for (size_t i = 0; i < e->n; i++)
+        if (!strcmp(e->file[i].role, "model")) return &e->file[i];
+    return &e->file[0];
+}
+
+int g4_store_put(const char *root, const struct g4_store_entry *e, char **path, g4_err *err)
+{
+    char *escaped = g4_store_escape(e->name);
+    g4_str view = {0}, rel = {0}, text = {0}, file = {0};
+    int rc = 0;
+    g4_str_addf(&view, "views/%s", escaped);
+    const bool multi = is_multi(e);
+    if (multi) {
+        for (size_t i = 0; i < e->n && !rc; i++) rc = link_view(root, view.p, &e->file[i], err);
+        view_entry(e, view.p, &rel);
+    }
+    compose(e, rel.p, &text);
+    g4_str_addf(&file, "%s/manifests", root);
+    if (!rc) rc = g4_mkdirs(file.p, 0755, err);
+    g4_str_addf(&file, "/%s.json", escaped);
+    if (!rc) rc = g4_file_write_atomic(file.p, text.p, text.n, err);
+    const struct g4_store_file *model = the_model(e);
+    g4_str_clear(&file);
+    if (multi) g4_str_addf(&file, "%s/%s", root, rel.p);
+    else if (model->local) g4_str_adds(&file, model->local);
+    else g4_str_addf(&file, "%s/blobs/sha256-%s", root, model->digest + 7);
+    *path = rc ? NULL : g4_strdup(file.p);
+    g4_str_free(&view);
+    g4_str_free(&rel);
+    g4_str_free(&text);
+    g4_str_free(&file);
+    free(escaped);
+    return rc;
+}
+
+/* ---- removing ------------------------------------------------------------------------- */
+
+struct names { /* digests, "HEX" */
+    char **v;
+    size_t n, cap;
+};
+
+static bool has_name(const struct names *x, const char *hex)
+{
+    for (size_t i = 0; i < x->n; i++)
+        if (!strcmp(x->v[i], hex)) return true;
+    return false;
+}
+
+static void free_names(struct names *x)
+{
+    for (size_t i = 0; i < x->n; i++) free(x->v[i]);
+    free(x->v);
+}
+
+/* Adds the digests that a manifest names.  One that cannot be read keeps every
+ * blob: nothing is deleted on a guess. */
+static int digests_of(const char *manifest, struct names *out, g4_err *err)
+{
+    g4_str text = {0};
+    g4_json top = {0};
+    g4_err why = {0};
+    int rc = g4_file_read(manifest, MANIFEST_MAX, &text, err);
+    if (!rc && g4_json_check(text.p, text.n, &top, &why))
+        rc = g4_fail(err, G4_EFORMAT, "'%s': %s (nothing is removed while a manifest cannot be read)", manifest, why.msg);
+    for (g4_json_it it = g4_json_iter(g4_json_get(top, "files")); !rc && g4_json_next(&it);) {
+        char *d = g4_json_dup(g4_json_get(it.value, "digest"));
+        if (d && !strncmp(d, "sha256:", 7) && !has_name(out, d + 7)) {
+            G4_GROW(out->v, out->cap, out->n + 1);
+            out->v[out->n++] = g4_strdup(d + 7);
+        }
+        free(d);
+    }
+    g4_str_free(&text);
+    return rc;
+}
+
+/* Calls each(arg, path, entry) for the files of root/sub. */
+static int each_entry(const char *root, const char *sub, int (*each)(void *, const char *, const char *, g4_err *), void *arg, g4_err *err)
+{
+    char *dir = g4_place_join(root, sub);
+    DIR *d = opendir(dir);
+    int rc = 0;
+    for (struct dirent *e; d && !rc && (e = readdir(d));) {
+        if (e->d_name[0] == '.') continue;
+        char *p = g4_place_join(dir, e->d_name);
+        rc = each(arg, p, e->d_name, err);
+        free(p);
+    }
+    if (d) closedir(d);
+    free(dir);
+    return rc;
+}
+
+struct sweep {
+    struct names keep, only; /* only: candidates, all when empty */
+    uint64_t freed;
+    size_t n;
+    const char *root;
+};
+
+static int mark(void *arg, const char *path, const char *name, g4_err *err)
+{
+    const size_t n = strlen(name);
+    struct sweep *s = arg;
+    return n > 5 && !strcmp(name + n - 5, ".json") ? digests_of(path, &s->keep, err) : 0;
+}
+
+static void discard(struct sweep *s, const char *path)
+{
+    struct stat st;
+    if (lstat(path, &st) || unlink(path)) return;
+    s->freed += st.st_nlink > 1 ? 0 : (uint64_t)st.st_blocks * 512;
+    s->n++;
+}
+
+static int sweep_blob(void *arg, const char *path, const char *name, g4_err *err)
+{
+    struct sweep *s = arg;
+    if (strncmp(name, "sha256-", 7) || strlen(name) != 71 || has_name(&s->keep, name + 7)) return 0;
+    if (!s->only.n || has_name(&s->only, name + 7)) discard(s, path);
+    return 0;
+}
+
+/* Partial files go after a day, unless their pull is alive: it holds their lock. */
+static int sweep_partial(void *arg, const char *path, const char *name, g4_err *err)
+{
+    struct sweep *s = arg;
+    struct stat st;
+    if (stat(path, &st) || !S_ISREG(st.st_mode) || time(NULL) - st.st_mtime < PARTIAL_AGE) return 0;
+    char *key = g4_strndup(name, strcspn(name, "."));
+    const int fd = g4_store_lock(s->root, key, true, false, NULL, NULL);
+    if (fd >= 0) {
+        discard(s, path);
+        close(fd);
+    }
+    free(key);
+    return 0;
+}
+
+static void clear_sweep(struct sweep *s)
+{
+    free_names(&s->keep);
+    free_names(&s->only);
+}
+
+static void remove_view(const char *dir, int depth)
+{
+    DIR *d = opendir(dir);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
+        char *p = g4_place_join(dir, e->d_name);
+        struct stat st;
+        if (!lstat(p, &st) && S_ISDIR(st.st_mode) && depth < 16) remove_view(p, depth + 1);
+        else if (!lstat(p, &st) && S_ISLNK(st.st_mode)) unlink(p);
+        free(p);
+    }
+    if (d) closedir(d);
+    rmdir(dir);
+}
+
+int g4_store_remove(const char *name, uint64_t *freed, g4_err *err)
+{
+    char *root = g4_store_root(), *escaped = g4_store_escape(name);
+    struct sweep s = { .root = root };
+    g4_str file = {0};
+    int rc = 0, fd = -1;
+    *freed = 0;
+    g4_str_addf(&file, "%s/manifests/%s.json", root ? root : "", escaped);
+    if (!root || !g4_file_exists(file.p))
+        rc = g4_fail(err, G4_EMODEL, "no model '%s' in g4's store '%s' (g4-pull --list shows them)", name, root ? root : "(no home folder)");
+    if (!rc) {
+        g4_err why = {0};
+        digests_of(file.p, &s.only, &why); /* a broken one is removed too */
+        fd = g4_store_lock(root, "store", true, true, NULL, err);
+        if (fd < 0) rc = G4_EIO;
+    }
+    if (!rc && unlink(file.p)) rc = g4_fail_errno(err, G4_EIO, "cannot remove '%s'", file.p);
+    if (!rc) {
+        g4_str_clear(&file);
+        g4_str_addf(&file, "%s/views/%s", root, escaped);
+        remove_view(file.p, 0);
+        rc = each_entry(root, "manifests", mark, &s, err);
+    }
+    if (!rc && s.only.n) rc = each_entry(root, "blobs", sweep_blob, &s, err);
+    if (fd >= 0) close(fd);
+    *freed = s.freed;
+    clear_sweep(&s);
+    g4_str_free(&file);
+    free(escaped);
+    free(root);
+    return rc;
+}
+
+int g4_store_gc(uint64_t *freed, size_t *n, g4_err *err)
+{
+    char *root = g4_store_root();
+    struct sweep s = { .root = root };
+    *freed = *n = 0;
+    if (!root || !g4_is_dir(root)) {
+        free(root);
+        return 0;
+    }
+    const int fd = g4_store_lock(root, "store", true, true, NULL, err);
+    int rc = fd < 0 ? G4_EIO : each_entry(root, "manifests", mark, &s, err);
+    if (!rc) rc = each_entry(root, "blobs", sweep_blob, &s, err);
+    if (!rc) rc = each_entry(root, "tmp", sweep_partial, &s, err);
+    if (fd >= 0) close(fd);
+    *freed = s.freed;
+    *n = s.n;
+    clear_sweep(&s);
+    free(root);
+    return rc;
+}
+
+int g4_store_sha256(const char *path, char hex[65], g4_err *err)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return g4_fail_errno(err, G4_EIO, "cannot open '%s'", path);
+    enum { PIECE = 1 << 20 };
+    uint8_t *buf = g4_alloc(PIECE), sum[32];
+    g4_sha256 s;
+    ssize_t got;
+    g4_sha256_init(&s);
+    while ((got = read(fd, buf, PIECE)) > 0 || (got < 0 && errno == EINTR))
+        if (got > 0) g4_sha256_add(&s, buf, (size_t)got);
+    const int rc = got < 0 ? g4_fail_errno(err, G4_EIO, "cannot read '%s'", path) : 0;
+    g4_sha256_end(&s, sum);
+    g4_hex(sum, 32, hex);
+    free(buf);
+    close(fd);
+    return rc;
+}
