@@ -50,8 +50,10 @@ KERNELS = $(KERNELS_$(ARCH))
 LIB_DIRS = base weights text media device device/cpu device/vulkan model engine verb
 TOOL_DIRS = call grade record
 OTHER = $(foreach k,$(filter-out $(KERNELS),$(KERNELS_ALL)),lib/device/cpu/$(k)%)
-LIB_SRC := $(filter-out lib/base/jq.c $(OTHER),$(wildcard $(LIB_DIRS:%=lib/%/*.c)))
-TOOL_SRC := $(wildcard lib/base/jq.c $(TOOL_DIRS:%=lib/%/*.c))
+# Of lib/base only the commands need these.
+TOOL_BASE = lib/base/jq.c lib/base/proc.c lib/base/sandbox.c
+LIB_SRC := $(filter-out $(TOOL_BASE) $(OTHER),$(wildcard $(LIB_DIRS:%=lib/%/*.c)))
+TOOL_SRC := $(wildcard $(TOOL_BASE) $(TOOL_DIRS:%=lib/%/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(B)/shaders/table.o
 TOOL_OBJ := $(TOOL_SRC:%.c=$(B)/%.o)
 # Shaders become SPIR-V and then one table in the library.  shaders/variants lists what is built from one source with

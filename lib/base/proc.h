@@ -49,7 +49,7 @@ g4_proc *g4_proc_start(const struct g4_proc_params *p, g4_err *err);
 /* Kills what still runs, waits for it, frees. */
 void g4_proc_free(g4_proc *p);
 
-unsigned g4_proc_poll(const g4_proc *p, struct pollfd fds[G4_PROC_FDS]);
+unsigned g4_proc_poll(const g4_proc *p, struct pollfd *fds); /* [G4_PROC_FDS]; how many were filled */
 int g4_proc_wait_ms(const g4_proc *p);        /* until it wants g4_proc_step; -1: only for its descriptors */
 enum g4_proc_end g4_proc_step(g4_proc *p);    /* reads, writes, kills, reaps: what can be done now */
 enum g4_proc_end g4_proc_state(const g4_proc *p, int *value);
