@@ -131,7 +131,7 @@ static void dialogue(void)
     g4_proc *p = g4_proc_start(&(struct g4_proc_params){ .argv = argv, .open_input = true, .time_max = 10 }, NULL);
     for (int i = 0; i < 3; i++) {
         g4_proc_write(p, "line\n", 5);
-        while (g4_proc_out(p)->n < (size_t)(i + 1) * 9 && !g4_proc_step(p)) {
+        while (!g4_proc_step(p) && g4_proc_out(p)->n < (size_t)(i + 1) * 9) {
             struct pollfd fds[G4_PROC_FDS];
             poll(fds, g4_proc_poll(p, fds), g4_proc_wait_ms(p));
         }
