@@ -195,3 +195,24 @@ vec4 row_values(Row r, uint i)
     const uvec2 q = quant_words(load1(r.w, 4u * r.at + 4u * b + (k & 3u)), high_bits(r, b), k & 3u);
     return bytes_f32(k < 4u ? q.x : q.y) * (k < 4u ? s.x : s.y) + s.z;
 }
+
+/* Values 4 part .. and 16 + 4 part .. of block b of a row of any type, part < 4; zeros behind the row's end. */
+void block_part(Row r, uint b, uint part, uint cols, out vec4 lo, out vec4 hi)
+{
+    if (!is_block()) {
+        const uint i = 8u * b + part;
+        lo = 4u * i < cols ? float_values(r, i) : vec4(0.0);
+        hi = 4u * i + 16u < cols ? float_values(r, i + 4u) : vec4(0.0);
+        return;
+    }
+    const vec3 s = block_scales(r, b);
+    uvec2 q;
+    if (DTYPE == Q8_0) {
+        const uint at = 4u * r.at + 8u * b + part;
+        q = uvec2(load1(r.w, at), load1(r.w, at + 4u));
+    } else {
+        q = quant_words(load1(r.w, 4u * r.at + 4u * b + part), high_bits(r, b), part);
+    }
+    lo = bytes_f32(q.x) * s.x + s.z;
+    hi = bytes_f32(q.y) * s.y + s.z;
+}

@@ -178,6 +178,7 @@ void g4_vk_dispatch(struct g4_vk_plan *p, const struct g4_vk_dispatch *d);
 
 struct g4_vk *g4_vk_of(const struct g4_vk_plan *p);
 const g4_plan_desc *g4_vk_desc(const struct g4_vk_plan *p);
+const g4_kv_desc *g4_vk_kv(const struct g4_vk_plan *p); /* NULL: the plan has no cache */
 /* Bindings: plan buffer b; a constant span; K (0) or V (1) of a cache layer. */
 struct g4_vk_bind g4_vk_bind_buf(const struct g4_vk_plan *p, int b, bool write);
 struct g4_vk_bind g4_vk_bind_const(const struct g4_vk_span *s);

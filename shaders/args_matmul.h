@@ -1,0 +1,27 @@
+/* shaders/args_matmul: push constants of the matrix shaders; C and GLSL, as args.h. */
+#ifndef G4_SHADERS_ARGS_MATMUL_H
+#define G4_SHADERS_ARGS_MATMUL_H
+
+#include "shaders/args.h"
+
+/* What a matrix op does with a sum. */
+#define G4_MATMUL 0
+#define G4_LOGITS 1
+#define G4_GATED 2
+#define G4_GATED_PLE 3
+
+struct matmul_args {
+    uint range;
+    uint mode;         /* G4_MATMUL .. */
+    uint lanes;        /* matmul_vec: that share an output value; a power of two, divides the workgroup */
+    uint cols;         /* of x and of the weights */
+    uint row_units;    /* 16-byte units of a packed row */
+    uint rows[3];      /* output rows of each weight in this dispatch; 0 from the first that is not there */
+    uint w_at[3];      /* 16-byte unit of its binding at which its first row lies */
+    uint y_cols[3];    /* columns of each dst */
+    uint y_at[3];      /* column of the first output row */
+    uint side_cols, side_at;
+    float alpha, cap;
+};
+
+#endif
