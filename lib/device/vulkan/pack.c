@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "device/vulkan/vk.h"
 
 enum { BLOCK = 32, SUPER = 256, GROUPS = SUPER / BLOCK };
 
@@ -266,4 +267,13 @@ void g4_vk_pack_rows(const g4_weight *w, const uint8_t *src, uint32_t n, uint8_t
     memset(dst, 0, (size_t)n * row_bytes);
     for (uint32_t i = 0; i < n; i++) pack_row(w->type, src + i * w->row_bytes, w->cols, dst + (size_t)i * row_bytes, tmp);
     free(tmp);
+}
+
+bool g4_vk_pack_for(const struct g4_vk *vk, const g4_weight *w, struct g4_vk_pack *out)
+{
+    const g4_dtype_info *t = g4_dtype_get(w->type);
+
+    if (!t || !t->decode) return false;
+    *out = (struct g4_vk_pack){ g4_vk_pack_type(w->type), (uint32_t)g4_vk_pack_row_bytes(w->type, w->cols), g4_vk_pack_rows };
+    return true;
 }
