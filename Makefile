@@ -66,9 +66,11 @@ GLSLANG ?= glslangValidator
 CMD := $(patsubst cmd/%.c,%,$(wildcard cmd/g4-*.c))
 HUB_SRC := $(wildcard lib/hub/*.c)
 HUB_OBJ := $(HUB_SRC:%.c=$(B)/%.o)
-# cmd/pull_*.c belongs to g4-pull alone, and needs the hub; the other helpers are anybody's.
+# cmd/pull_*.c belongs to g4-pull alone, and needs the hub; cmd/chat*.c to g4-gen, and needs readline; the other
+# helpers are anybody's.
 PULL_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard cmd/pull_*.c))
-CMD_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out cmd/g4-%.c cmd/pull_%.c,$(wildcard cmd/*.c)))
+CHAT_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard cmd/chat*.c))
+CMD_OBJ := $(filter-out $(CHAT_OBJ),$(patsubst %.c,$(B)/%.o,$(filter-out cmd/g4-%.c cmd/pull_%.c,$(wildcard cmd/*.c))))
 TEST_T := $(patsubst %.c,$(B)/%.t,$(wildcard tests/unit/*.c tests/ops/*.c tests/vectors/*.c tests/fuzz/*.c))
 TEST_BIN := $(patsubst %.c,$(B)/%,$(wildcard tests/probe.c tests/bench/*.c))
 # Test files kept compressed; unpacked under $(B)/data.
@@ -137,6 +139,8 @@ $(HUB_USERS): LIBS_OWN = $(LIBS_HUB)
 $(B)/g4-pull: $(PULL_OBJ)
 $(CMD:%=$(B)/%): $(B)/%: $(B)/cmd/%.o $(CMD_OBJ) $(B)/libg4-tool.a
 	$(LINK)
+$(B)/g4-gen: $(CHAT_OBJ)
+$(B)/g4-gen: LIBS_TOOL += -lreadline
 $(TEST_T): %.t: %.o $(B)/libg4-tool.a
 	$(LINK)
 $(B)/tests/probe: $(patsubst %.c,$(B)/%.o,$(wildcard tests/probe_*.c))
@@ -222,4 +226,4 @@ clean:
 .PHONY: all tests ops-static deps check check-full check-arm bench demo lint install uninstall clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
--include $(SHADERS:%=$(B)/shaders/%.d) $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(HUB_OBJ:.o=.d) $(PULL_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(CMD:%=$(B)/cmd/%.d) $(TEST_T:.t=.d) $(TEST_BIN:=.d) $(TEST_SO:.so=.d)
+-include $(SHADERS:%=$(B)/shaders/%.d) $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(HUB_OBJ:.o=.d) $(PULL_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(CHAT_OBJ:.o=.d) $(CMD:%=$(B)/cmd/%.d) $(TEST_T:.t=.d) $(TEST_BIN:=.d) $(TEST_SO:.so=.d)

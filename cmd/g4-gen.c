@@ -73,7 +73,7 @@ static int run(struct g4_gen_run *r, g4_err *err)
     if (rc) return rc;
     r->started = g4_tool_now();
     if (wants_tokens(r->g)) return g4_gen_tokens(r, err);
-    rc = r->text ? g4_gen_text(r, err) : g4_gen_records(r, err);
+    rc = r->chat ? g4_gen_chat(r, err) : r->text ? g4_gen_text(r, err) : g4_gen_records(r, err);
     report(r);
     return rc;
 }

@@ -3,7 +3,8 @@
  *   gen_setup.c   from options to the parameters of input, output and requests
  *   gen_text.c    one document, the answer streams
  *   gen_records.c records in flight
- *   gen_tokens.c  --tokenize, --detokenize, --count, --dry-run */
+ *   gen_tokens.c  --tokenize, --detokenize, --count, --dry-run
+ *   chat*.c       a conversation at the terminal (chat.h) */
 #ifndef G4_CMD_GEN_H
 #define G4_CMD_GEN_H
 
@@ -19,7 +20,7 @@ struct g4_gen { /* the options */
     bool jsonl, lines, each, tar, names_nul, no_stdin;
     const char *files_from, *system, *prompt_file, *map;
     struct g4_opt_list tools, include, exclude, attach, arg, argjson, slurpfile;
-    bool raw_prompt;
+    bool raw_prompt, chat;
 
     const char *shape;
     bool raw, null_out, json, unordered, retry_errors;
@@ -47,6 +48,7 @@ struct g4_gen_run { /* everything an actual run needs; texts live in `keep` */
     g4_engine *e;
     const g4_engine_info *info;
     bool text;                 /* one document, bare text out */
+    bool chat;                 /* a conversation at the terminal */
     bool stdin_used;
     const char *instruction;   /* or NULL */
     const char *system;
@@ -74,6 +76,7 @@ void g4_gen_count(struct g4_gen_run *r, const g4_result *res);
 int g4_gen_text(struct g4_gen_run *r, g4_err *err);
 int g4_gen_records(struct g4_gen_run *r, g4_err *err);
 int g4_gen_tokens(struct g4_gen_run *r, g4_err *err);
+int g4_gen_chat(struct g4_gen_run *r, g4_err *err);
 
 /* Waits for and takes the next record of a run without a pump: 1, or -1 at the end. */
 int g4_gen_wait_record(g4_input *in, g4_record **record);

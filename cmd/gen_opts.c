@@ -72,6 +72,7 @@ static const struct g4_opt options[] = {
     FLAG(0, "list-devices", list_devices, ONCE, "write this machine's devices and end"),
 
     TITLE("Input"),
+    FLAG(0, "chat", chat, ONCE, "talk at the terminal (as without any prompt there)"),
     FLAG('j', "jsonl", jsonl, RESULT | ONCE, "every line is a record"),
     FLAG(0, "lines", lines, RESULT | ONCE, "every line is a prompt"),
     FLAG(0, "each", each, RESULT | ONCE, "every file operand is a record"),
@@ -150,6 +151,7 @@ const struct g4_opt_command g4_gen_command = {
     .name = "g4-gen",
     .summary = "text and records through a Gemma model",
     .synopsis = "[options] [INSTRUCTION [FILE...]]\n"
+                "[--chat] [options]\n"
                 "-j | --lines | --tar [options] [INSTRUCTION [FILE...]]\n"
                 "--each [options] INSTRUCTION FILE...\n",
     .examples = "  g4-gen 'Name three uses of a paper clip.'\n"

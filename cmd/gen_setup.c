@@ -196,6 +196,19 @@ static int choose_input(struct g4_gen_run *r, g4_err *err)
     return G4_OK;
 }
 
+/* Asked for, or a terminal on standard input and nothing to do with it. */
+static int choose_chat(struct g4_gen_run *r, g4_err *err)
+{
+    const struct g4_gen *g = r->g;
+    const bool other = mode_of(g) != G4_INPUT_DOCUMENT || g->tokenize || g->detokenize || g->count || g->dry_run || g->json ||
+                       g->shape || g->samples > 1 || g->resume || g->no_stdin || (g->bits & (G4_OPT_LOGPROBS | G4_OPT_ECHO));
+    const bool idle = !r->instruction && !r->input.source.n_path && !g->attach.n && isatty(0);
+    if (g->chat && other) return g4_fail(err, G4_EUSAGE, "--chat goes with no other way to read or write");
+    r->chat = g->chat || (idle && !other);
+    r->text = r->chat;
+    return G4_OK;
+}
+
 /* ---- output -------------------------------------------------------------- */
 
 static int choose_output(struct g4_gen_run *r, g4_err *err)
@@ -239,10 +252,11 @@ static void make_request(struct g4_gen_run *r)
         r->request.stop_json = g4_arena_strndup(&r->keep, stop.p, stop.n);
         g4_str_free(&stop);
     }
-    if (g->seed_random) {
+    if (g->seed_random || (r->chat && !(g->bits & G4_OPT_SEED))) {
         uint64_t drawn = 0;
         if (getrandom(&drawn, sizeof drawn, 0) < 0) drawn = (uint64_t)(g4_tool_now() * 1e9);
         r->request.seed = drawn >> 11; /* 53 bits: any JSON reader keeps them */
+        r->request.set |= G4_OPT_SEED;
     }
 }
 
@@ -266,8 +280,8 @@ g4_request g4_gen_request(const struct g4_gen_run *r, const g4_record *record, u
 int g4_gen_setup(struct g4_gen_run *r, const struct g4_gen *g, const struct g4_opts *opts, g4_err *err)
 {
     *r = (struct g4_gen_run){ .g = g };
-    if (check_modes(g, err) || make_vars(g, &r->vars, err) || take_texts(r, opts, err) || choose_input(r, err) ||
-        choose_output(r, err) || take_tools(r, err))
+    if (check_modes(g, err) || make_vars(g, &r->vars, err) || take_texts(r, opts, err) || choose_chat(r, err) ||
+        (!r->chat && (choose_input(r, err) || choose_output(r, err))) || take_tools(r, err))
         return err->code;
     make_request(r);
     g4_opts_key(opts, &r->key);

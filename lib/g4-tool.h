@@ -18,6 +18,7 @@
 #include "record/input.h"
 #include "record/journal.h"
 #include "record/output.h"
+#include "record/request.h"
 #include "verb/generate.h"
 
 #endif

@@ -29,6 +29,7 @@ BEGIN {
     foreign["jv.h"] = foreign["jq.h"] = "^lib/base/jq\\.c$"
     foreign["archive.h"] = foreign["archive_entry.h"] = "^lib/(record|hub)/"
     foreign["curl/curl.h"] = foreign["openssl/evp.h"] = "^lib/hub/"
+    foreign["readline/readline.h"] = foreign["readline/history.h"] = "^cmd/chat_line\\.c$"
     foreign["vulkan/vulkan.h"] = "^lib/device/vulkan/"
 }
 # The room a path lies in: a folder of lib/, a file of lib/ itself, cmd or shaders.
@@ -106,4 +107,5 @@ planted cmd/planted.c '"engine/engine.h"'
 planted lib/base/json.h '<jv.h>'
 planted lib/weights/weights.h '<archive.h>'
 planted lib/engine/engine.h '<vulkan/vulkan.h>'
+planted cmd/chat.c '<readline/readline.h>'
 echo "1..$n"
