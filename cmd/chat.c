@@ -238,6 +238,7 @@ static int begin(struct g4_chat *c, g4_err *err)
 {
     struct g4_gen_run *r = c->r;
     if (r->system) c->talk.system = g4_strdup(r->system);
+    if (r->tools) c->talk.tools = g4_strdup(r->tools);
     if (attach_all(c, r->g->attach.v, r->g->attach.n, err) ||
         attach_all(c, r->input.source.paths, r->input.source.n_path, err))
         return err->code;

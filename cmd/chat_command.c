@@ -250,34 +250,35 @@ static enum g4_chat_next do_load(struct g4_chat *c, const char *rest)
     return G4_CHAT_READ;
 }
 
+static void list_tools(const struct g4_chat *c)
+{
+    const char *list = c->talk.tools ? c->talk.tools : "[]";
+    for (g4_json_it it = g4_json_iter((g4_json){ list, strlen(list) }); g4_json_next(&it);) {
+        char *name = g4_json_dup(g4_json_path(it.value, "function", "name"));
+        fprintf(stderr, "%s\n", name ? name : "?");
+        free(name);
+    }
+    if (!c->talk.tools) fprintf(stderr, "(no tools)\n");
+}
+
 static enum g4_chat_next do_tools(struct g4_chat *c, const char *rest)
 {
-    if (!*rest) {
-        const char *list = c->talk.tools ? c->talk.tools : "[]";
-        for (g4_json_it it = g4_json_iter((g4_json){ list, strlen(list) }); g4_json_next(&it);) {
-            char *name = g4_json_dup(g4_json_path(it.value, "function", "name"));
-            fprintf(stderr, "%s\n", name ? name : "?");
-            free(name);
-        }
-        return G4_CHAT_READ;
-    }
     g4_err err = {0};
-    g4_str text = {0};
-    g4_json v;
+    g4_tools tools = {0};
+    g4_str list = {0};
     char **words = g4_line_words(rest);
-    int rc = words[0] && !strcmp(words[0], "none") ? G4_OK : g4_file_read(words[0], G4_ITEM_MAX, &text, &err);
-    if (!rc && text.n) rc = g4_json_check(text.p, text.n, &v, &err);
-    if (!rc && text.n && g4_json_type(v) != G4_JSON_ARRAY) rc = g4_fail(&err, G4_EINPUT, "'%s' is no list of declarations", words[0]);
-    if (rc) {
-        g4_tool_error("%s", err.msg);
-    } else {
-        g4_str s = {0};
-        if (text.n) g4_json_put_compact(&s, v);
+    const bool none = words[0] && !strcmp(words[0], "none");
+    int rc = G4_OK;
+    for (size_t i = 0; words[i] && !none && !rc; i++) rc = g4_tools_read(&tools, words[i], false, &err);
+    if (rc) g4_tool_error("%s", err.msg);
+    if (!rc && words[0]) {
         free(c->talk.tools);
-        c->talk.tools = s.n ? g4_str_take(&s) : NULL;
+        if (tools.n) g4_tools_json(&tools, &list);
+        c->talk.tools = tools.n ? g4_str_take(&list) : NULL;
     }
+    if (!rc) list_tools(c);
+    g4_tools_clear(&tools);
     g4_line_words_free(words);
-    g4_str_free(&text);
     return G4_CHAT_READ;
 }
 
@@ -312,7 +313,7 @@ static const struct command {
     { "/file", "PATH...", "attach files to the next message", do_file },
     { "/system", "[TEXT|@FILE|none]", "show or set the system text", do_system },
     { "/think", "[on|off|N]", "think before answering, N tokens at most", do_think },
-    { "/tools", "[PATH|none]", "show or set the tools the model may call", do_tools },
+    { "/tools", "[PATH...|none]", "show or set the tools the model may call", do_tools },
     { "/save", "[FILE]", "write the conversation as a record", do_save },
     { "/load", "[FILE]", "go on with the last record of a file", do_load },
     { "/retry", "", "answer the last question again", do_retry },

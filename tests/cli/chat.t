@@ -39,6 +39,9 @@ ok 'an unknown command is told' shown "no such command: '/nonsense'"
 keys /help Enter
 ok '/help' shown '/retry  *answer the last question again'
 
+jq -nc '[{type:"function",function:{name:"clock",description:"The time.",parameters:{type:"object",properties:{}}}}]' >decl.json
+keys '/tools decl.json' Enter
+ok '/tools shows what the model may call' shown '^clock'
 echo 'the text of it' >'a file.txt'
 keys '/file a\ f' Tab
 ok 'Tab completes a file name with a blank' shown 'a\\ file.txt'
