@@ -49,7 +49,7 @@ KERNELS = $(KERNELS_$(ARCH))
 # The library proper, and above it what only the commands link: records, calls, grading and the user's jq programs.
 LIB_DIRS = base weights text media device device/cpu device/vulkan model engine verb
 TOOL_DIRS = call grade record
-OTHER = $(foreach k,$(filter-out $(KERNELS),$(KERNELS_ALL)),lib/device/cpu/$(k)%)
+OTHER = $(foreach k,$(filter-out $(KERNELS),$(KERNELS_ALL)),lib/device/cpu/$(k)% lib/base/quantize_$(k)%)
 # Of lib/base only the commands need these.
 TOOL_BASE = lib/base/jq.c lib/base/proc.c lib/base/sandbox.c
 LIB_SRC := $(filter-out $(TOOL_BASE) $(OTHER),$(wildcard $(LIB_DIRS:%=lib/%/*.c)))
@@ -81,8 +81,8 @@ TEST_SO := $(patsubst %.c,$(B)/%.so,$(wildcard tests/fault/*.c))
 all: $(CMD:%=$(B)/%) $(B)/libg4.a $(B)/libg4.so
 tests: all $(TEST_T) $(TEST_BIN) $(TEST_SO) $(DATA)
 
-$(foreach k,$(KERNELS),$(eval $(B)/lib/device/cpu/$(k)%: KERNEL_FLAGS = $(KERNEL_$(k))))
-$(B)/lib/device/cpu/ref.o $(B)/lib/device/cpu/ref_attend.o $(B)/lib/device/cpu/ref_moe.o: KERNEL_FLAGS = -O3
+$(foreach k,$(KERNELS),$(eval $(B)/lib/device/cpu/$(k)% $(B)/lib/base/quantize_$(k)%: KERNEL_FLAGS = $(KERNEL_$(k))))
+$(B)/lib/device/cpu/ref.o $(B)/lib/device/cpu/ref_attend.o $(B)/lib/device/cpu/ref_moe.o $(B)/lib/base/quantize_base.o: KERNEL_FLAGS = -O3
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_ALL) $(KERNEL_FLAGS) $(if $(KERNEL_FLAGS),$(SAN_KERNEL)) -MMD -MP -c -o $@ $<
