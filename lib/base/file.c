@@ -122,24 +122,57 @@ static int give_name(int fd, const char *tmp)
     return linkat(AT_FDCWD, self, AT_FDCWD, tmp, AT_SYMLINK_FOLLOW);
 }
 
-int g4_file_write_atomic(const char *path, const void *p, size_t n, g4_err *err)
+int g4_new_file_open(g4_new_file *f, const char *path, g4_err *err)
 {
     static unsigned count; /* threads of one process do not meet either */
     g4_str tmp = {0};
     g4_str_addf(&tmp, "%s.%ld-%u.tmp", path, (long)getpid(), __atomic_fetch_add(&count, 1, __ATOMIC_RELAXED));
+    *f = (g4_new_file){ .tmp = g4_str_take(&tmp), .path = g4_strdup(path) };
+    f->fd = open_unnamed(f->tmp, &f->named);
+    if (f->fd >= 0) return G4_OK;
+    const int r = g4_fail_errno(err, G4_EIO, "cannot create '%s'", f->tmp);
+    f->named = false;
+    g4_new_file_drop(f);
+    return r;
+}
+
+int g4_new_file_commit(g4_new_file *f, g4_err *err)
+{
     int r = G4_OK;
-    bool named;
-    const int fd = open_unnamed(tmp.p, &named);
-    if (fd < 0) r = g4_fail_errno(err, G4_EIO, "cannot create '%s'", tmp.p);
-    else {
-        if (g4_write_all(fd, p, n) || fsync(fd)) r = g4_fail_errno(err, G4_EIO, "cannot write '%s'", tmp.p);
-        if (!r && !named && give_name(fd, tmp.p)) r = g4_fail_errno(err, G4_EIO, "cannot name '%s'", tmp.p);
-        if (close(fd) && !r) r = g4_fail_errno(err, G4_EIO, "cannot write '%s'", tmp.p);
-        if (!r && rename(tmp.p, path)) r = g4_fail_errno(err, G4_EIO, "cannot rename '%s'", tmp.p);
-        if (r) unlink(tmp.p);
-        else sync_folder(path);
+    if (fsync(f->fd)) r = g4_fail_errno(err, G4_EIO, "cannot write '%s'", f->tmp);
+    if (!r && !f->named) {
+        if (give_name(f->fd, f->tmp)) r = g4_fail_errno(err, G4_EIO, "cannot name '%s'", f->tmp);
+        else f->named = true;
     }
-    g4_str_free(&tmp);
+    if (close(f->fd) && !r) r = g4_fail_errno(err, G4_EIO, "cannot write '%s'", f->tmp);
+    f->fd = -1;
+    if (!r && rename(f->tmp, f->path)) r = g4_fail_errno(err, G4_EIO, "cannot rename '%s'", f->tmp);
+    if (!r) {
+        f->named = false;
+        sync_folder(f->path);
+    }
+    g4_new_file_drop(f);
+    return r;
+}
+
+void g4_new_file_drop(g4_new_file *f)
+{
+    if (!f->path) return;
+    if (f->fd >= 0) close(f->fd);
+    if (f->named) unlink(f->tmp);
+    free(f->tmp);
+    free(f->path);
+    *f = (g4_new_file){ .fd = -1 };
+}
+
+int g4_file_write_atomic(const char *path, const void *p, size_t n, g4_err *err)
+{
+    g4_new_file f;
+    int r = g4_new_file_open(&f, path, err);
+    if (r) return r;
+    if (!g4_write_all(f.fd, p, n)) return g4_new_file_commit(&f, err);
+    r = g4_fail_errno(err, G4_EIO, "cannot write '%s'", f.tmp);
+    g4_new_file_drop(&f);
     return r;
 }
 

@@ -22,6 +22,18 @@ int g4_file_read(const char *path, size_t max, g4_str *out, g4_err *err);
 /* Temporary name beside path, write, fsync, rename. */
 int g4_file_write_atomic(const char *path, const void *p, size_t n, g4_err *err);
 
+/* The same in steps, for what is not in memory: a file beside path, without a name where the file system
+ * has such files; written through fd; commit syncs it and gives it its name, drop forgets it. */
+typedef struct g4_new_file {
+    int fd;
+    bool named; /* tmp exists */
+    char *tmp, *path;
+} g4_new_file;
+
+int g4_new_file_open(g4_new_file *f, const char *path, g4_err *err);
+int g4_new_file_commit(g4_new_file *f, g4_err *err); /* f is closed in any case */
+void g4_new_file_drop(g4_new_file *f);               /* {0} and what is closed already are fine */
+
 int g4_write_all(int fd, const void *p, size_t n); /* 0 or -1 with errno; restarts on EINTR */
 int g4_mkdirs(const char *path, unsigned mode, g4_err *err);
 bool g4_file_exists(const char *path);

@@ -21,8 +21,6 @@
 #include <immintrin.h>
 #endif
 
-#pragma GCC diagnostic ignored "-Wpsabi" /* vectors are passed within this file's unit only */
-
 enum { LANES = 8, GROUP = 32 /* values of the longest group */ };
 
 typedef float vf __attribute__((vector_size(4 * LANES)));

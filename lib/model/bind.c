@@ -49,6 +49,13 @@ static const struct {
     [EXP_POST_NORM] = { "post_ffw_norm_2.weight", "post_feedforward_layernorm_2.weight" },
 };
 
+const char *g4_bind_gguf_name(const char *hf)
+{
+    for (size_t i = 0; i < sizeof layer_names / sizeof *layer_names; i++)
+        if (strcmp(layer_names[i].hf, hf) == 0) return layer_names[i].gguf;
+    return NULL;
+}
+
 struct binder {
     g4_model *m;
     bool gguf, one_plus;
@@ -308,7 +315,7 @@ static int bind_encoder(struct binder *b, g4_err *err)
     return G4_OK;
 }
 
-static const char *find_prefix(g4_weights *w)
+const char *g4_bind_prefix(g4_weights *w)
 {
     static const char *const prefixes[] = { "model.language_model.", "model.", "language_model.model.", "language_model.", "" };
     char name[80];
@@ -379,7 +386,7 @@ int g4_bind(g4_model *m, g4_err *err)
     int e;
 
     b.one_plus = !b.gguf && g4_arch_one_plus(m->hp.arch);
-    b.prefix = b.gguf ? "" : find_prefix(m->file);
+    b.prefix = b.gguf ? "" : g4_bind_prefix(m->file);
     m->w = g4_arena_alloc(&m->arena, m->hp.n_layer * sizeof *m->w);
     if ((e = bind_global(&b, err))) return e;
     for (uint32_t l = 0; l < m->hp.n_layer; l++)

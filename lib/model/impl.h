@@ -59,6 +59,10 @@ int g4_hparams_hf(g4_weights *w, struct g4_hparams *hp, g4_arena *a, g4_err *err
 
 /* bind.c: fills m->w and the rest, n_vocab, d_embed, k_is_v. */
 int g4_bind(g4_model *m, g4_err *err);
+/* The GGUF name behind "blk.N." of a layer's tensor of a checkpoint ("mlp.up_proj.weight"); NULL: none. */
+const char *g4_bind_gguf_name(const char *hf);
+/* What stands before "layers." in a checkpoint's names. */
+const char *g4_bind_prefix(g4_weights *w);
 
 /* defaults.c: sampling, ids that are never generated, ids that end. */
 int g4_defaults_load(g4_model *m, g4_err *err);

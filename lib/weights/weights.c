@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/hash.h"
 #include "base/log.h"
@@ -357,6 +359,12 @@ const g4_tensor *g4_weights_side_tensor(g4_weights *w, const char *file, const c
     for (size_t i = 0; i < s->st.n_tensor; i++)
         if (!strcmp(s->st.tensor[i].name, name)) return &s->st.tensor[i];
     return NULL;
+}
+
+void g4_weights_forget(const void *p, size_t n)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGE_SIZE), from = ((uintptr_t)p + page - 1) / page * page, to = ((uintptr_t)p + n) / page * page;
+    if (to > from) madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 /* "fp:" and a hash of the sizes, the tensor table, the first and last 64 KiB. */

@@ -71,6 +71,9 @@ g4_json g4_weights_json(g4_weights *w, const char *name, g4_err *err);
 /* The tensors of another safetensors file of the folder ("2_Dense/model.safetensors"); NULL: absent. */
 const g4_tensor *g4_weights_side_tensor(g4_weights *w, const char *file, const char *name, g4_err *err);
 
+/* n mapped bytes at p were read and are not needed soon: lets go of their pages (they come back when read). */
+void g4_weights_forget(const void *p, size_t n);
+
 /* "fp:HEX16": a hash of size, tensor table, first and last 64 KiB (a SHA-256 that a store knows comes
  * from g4_store_find). */
 const char *g4_weights_digest(g4_weights *w);
