@@ -53,18 +53,27 @@ INLINE vf v_allow(vf x, vf y, uint32_t bits) { return (vf)_mm512_mask_mov_ps((__
 /* Four bytes of codes a lane: no type has codes below 0 (see code_bias). */
 enum { CODES_SIGNED = 0 };
 
+/* p + n, of which the compiler knows nothing: left to itself it keeps an address
+ * for each of the sixteen rows, more than there are registers. */
+INLINE const uint8_t *row_at(const uint8_t *p, size_t n)
+{
+    p += n;
+    __asm__("" : "+r"(p));
+    return p;
+}
+
+INLINE __m128i load16(const uint8_t *p) { return _mm_loadu_si128((const __m128i *)(const void *)p); }
+
 INLINE void load_rows(const uint8_t *p, size_t s, vu o[4])
 {
-    const size_t s2 = 2 * s, s3 = 3 * s;
-    const uint8_t *const r[4] = { p, p + 4 * s, p + 8 * s, p + 12 * s };
-    const size_t off[4] = { 0, s, s2, s3 };
+    const uint8_t *const r1 = row_at(p, 4 * s), *const r2 = row_at(p, 8 * s), *const r3 = row_at(r1, 8 * s);
     __m512i z[4];
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
-        z[i] = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)(const void *)(r[0] + off[i])));
-        z[i] = _mm512_inserti32x4(z[i], _mm_loadu_si128((const __m128i *)(const void *)(r[1] + off[i])), 1);
-        z[i] = _mm512_inserti32x4(z[i], _mm_loadu_si128((const __m128i *)(const void *)(r[2] + off[i])), 2);
-        z[i] = _mm512_inserti32x4(z[i], _mm_loadu_si128((const __m128i *)(const void *)(r[3] + off[i])), 3);
+    for (size_t i = 0; i < 4; i++) {
+        z[i] = _mm512_castsi128_si512(load16(p + i * s));
+        z[i] = _mm512_inserti32x4(z[i], load16(r1 + i * s), 1);
+        z[i] = _mm512_inserti32x4(z[i], load16(r2 + i * s), 2);
+        z[i] = _mm512_inserti32x4(z[i], load16(r3 + i * s), 3);
     }
     const __m512i a = _mm512_unpacklo_epi32(z[0], z[1]), b = _mm512_unpackhi_epi32(z[0], z[1]);
     const __m512i c = _mm512_unpacklo_epi32(z[2], z[3]), d = _mm512_unpackhi_epi32(z[2], z[3]);
@@ -77,16 +86,31 @@ INLINE void load_rows(const uint8_t *p, size_t s, vu o[4])
 /* The low half of each lane as f16. */
 INLINE vf half_lo(vu x) { return (vf)_mm512_cvtph_ps(_mm512_cvtepi32_epi16((__m512i)x)); }
 
+INLINE int16_t half_at(const uint8_t *p)
+{
+    int16_t h;
+    memcpy(&h, p, 2);
+    return h;
+}
+
+/* One u16 of each of eight rows. */
+INLINE __m128i halfs8(const uint8_t *p, size_t s)
+{
+    const uint8_t *const q = row_at(p, 4 * s);
+    __m128i x = _mm_cvtsi32_si128((uint16_t)half_at(p));
+    x = _mm_insert_epi16(x, half_at(p + s), 1);
+    x = _mm_insert_epi16(x, half_at(p + 2 * s), 2);
+    x = _mm_insert_epi16(x, half_at(p + 3 * s), 3);
+    x = _mm_insert_epi16(x, half_at(q), 4);
+    x = _mm_insert_epi16(x, half_at(q + s), 5);
+    x = _mm_insert_epi16(x, half_at(q + 2 * s), 6);
+    return _mm_insert_epi16(x, half_at(q + 3 * s), 7);
+}
+
 /* One u16 of each row, as f16. */
 INLINE vf load_halfs(const uint8_t *p, size_t s)
 {
-    uint16_t h[16];
-    for (int i = 0; i < 16; i++) memcpy(&h[i], p + i * s, 2);
-#define H(i) ((short)h[i])
-    const __m128i a = _mm_setr_epi16(H(0), H(1), H(2), H(3), H(4), H(5), H(6), H(7));
-    const __m128i b = _mm_setr_epi16(H(8), H(9), H(10), H(11), H(12), H(13), H(14), H(15));
-#undef H
-    return (vf)_mm512_cvtph_ps(_mm256_set_m128i(b, a));
+    return (vf)_mm512_cvtph_ps(_mm256_set_m128i(halfs8(row_at(p, 8 * s), s), halfs8(p, s)));
 }
 
 /* table[code] a byte; codes 0 .. 15 */
