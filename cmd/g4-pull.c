@@ -17,6 +17,7 @@ void g4_pull_line(g4_str *s)
 
 static int run(const struct g4_pull *p, const struct g4_opts *opts, g4_err *err)
 {
+    if (p->convert || p->to || p->quantize || p->imatrix) return g4_pull_convert(p, opts, err);
     if (g4_pull_is_local(p)) return g4_pull_local(p, opts, err);
     if (!opts->operands.n) return g4_fail(err, G4_EUSAGE, "no model is named (g4-pull --aliases lists short names)");
     for (size_t i = 0; i < opts->operands.n; i++) g4_pull_fetch(p, opts->operands.v[i]);

@@ -12,7 +12,9 @@ struct g4_pull { /* the options */
     bool offline, dry_run, force, copy, netrc, insecure_http, no_space_check;
     bool json, print_path, quiet, verbose;
     const char *with, *pin, *name, *proxy, *token_file, *cafile, *max_size, *limit_rate, *color;
-    uint32_t jobs, retries;
+    const char *convert, *to, *quantize, *imatrix, *embd, *ple;
+    bool requantize;
+    uint32_t jobs, retries, threads;
     double retry_delay, stall;
     uint32_t bits;
 };
@@ -26,6 +28,9 @@ int g4_pull_local(const struct g4_pull *p, const struct g4_opts *opts, g4_err *e
 
 /* Fetches one reference, with its events; a failure is reported here, and remembered in the status. */
 void g4_pull_fetch(const struct g4_pull *p, const char *ref);
+
+/* --convert, alone or with --quantize. */
+int g4_pull_convert(const struct g4_pull *p, const struct g4_opts *opts, g4_err *err);
 
 /* One line of JSON on stdout, whole or not at all. */
 void g4_pull_line(g4_str *s);

@@ -29,6 +29,16 @@ static const struct g4_opt options[] = {
     FLAG(0, "verify", verify, ONCE, "compare models with their SHA-256 (operands, or all)"),
     FLAG(0, "aliases", aliases, ONCE, "list the short names and what they stand for"),
 
+    TITLE("Converting"),
+    TEXT("convert", "DIR", convert, ONCE, "make a GGUF of a safetensors folder (or of a GGUF, or an installed model)"),
+    TEXT("to", "FILE", to, ONCE, "where it goes"),
+    TEXT("quantize", "TYPE", quantize, ONCE, "its type: bf16, q8_0, q6_k, q5_k_m, q4_k_m, q4_0, ... (help: all)"),
+    TEXT("imatrix", "FILE", imatrix, ONCE, "importance of the columns, as llama-imatrix writes it"),
+    TEXT("embd", "TYPE", embd, ONCE, "the token embedding's type, over the mixture's"),
+    TEXT("ple", "TYPE", ple, ONCE, "the per-layer embedding's"),
+    FLAG(0, "requantize", requantize, ONCE, "quantise what is quantised already"),
+    { 't', "threads", G4_OPTK_UINT, "N", AT(threads), "threads (default: all cores)", 0, 0, 1, 1024, NULL, NULL },
+
     TITLE("Network"),
     NUMBER("jobs", G4_OPTK_UINT, "N", jobs, 1, 16, "connections a file (default 8)"),
     TEXT("limit-rate", "BYTES", limit_rate, 0, "bytes a second at most (10M)"),
@@ -60,7 +70,8 @@ const struct g4_opt_command g4_pull_command = {
     .synopsis = "[options] REFERENCE...\n"
                 "--list | --aliases | --gc\n"
                 "--where | --rm NAME...\n"
-                "--verify [NAME...]\n",
+                "--verify [NAME...]\n"
+                "--convert DIR --to FILE [--quantize TYPE]\n",
     .examples = "  g4-pull gemma4:e2b\n"
                 "  g4-pull --dry-run ggml-org/gemma-4-E4B-it-GGUF:Q8_0\n"
                 "  g4-gen -m \"$(g4-pull --print-path gemma3:270m)\" 'Name three uses of a paper clip.'\n"

@@ -14,6 +14,8 @@
 #include "base/str.h"
 #include "base/thread.h"
 #include "call/tools.h"
+#include "model/convert.h"
+#include "model/recipe.h"
 #include "record/compose.h"
 #include "record/input.h"
 #include "record/journal.h"

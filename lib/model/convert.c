@@ -236,14 +236,14 @@ static void run_item(void *arg, uint32_t job, uint32_t item, uint32_t thread)
         g4_weights_forget((const uint8_t *)it->from->data + bytes_of(it->from->type, row * it->ne[0]), bytes_of(it->from->type, n * it->ne[0]));
     if (!w->c->p->progress) return;
     pthread_mutex_lock(&w->lock);
-    w->done += n * it->ne[0];
+    w->done += bytes_of(it->type, n * it->ne[0]);
     w->c->p->progress(w->c->p->arg, w->done, w->total);
     pthread_mutex_unlock(&w->lock);
 }
 
 static int run(struct g4_convert_plan *c, struct g4_convert_report *report, g4_err *err)
 {
-    struct work w = { .c = c, .err = err, .total = report->values };
+    struct work w = { .c = c, .err = err, .total = report->bytes };
     uint64_t most = CHUNK;
     g4_pool *pool = g4_pool_new(c->p->threads ? c->p->threads : g4_cpu_count(), err);
     if (!pool) return G4_ENOMEM;

@@ -18,7 +18,7 @@ struct g4_convert_params { /* all but from and to may be zero */
     const char *imatrix;   /* importance of columns, either form */
     bool requantize;       /* a source that is quantised already is refused without it */
     uint32_t threads;      /* 0: the cores this process may use */
-    /* done of total values, called by any thread, one at a time */
+    /* bytes written of those of the whole file; called by any thread, one at a time */
     void (*progress)(void *arg, uint64_t done, uint64_t total);
     void *arg;
 };
