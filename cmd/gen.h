@@ -1,6 +1,7 @@
 /* cmd/gen: what the parts of g4-gen share: its options, and the ways to run.
  *   gen_opts.c    the option table
  *   gen_setup.c   from options to the parameters of input, output and requests
+ *   gen_engine.c  opening the engine, the report of a run
  *   gen_text.c    one document, the answer streams
  *   gen_records.c records in flight
  *   gen_tokens.c  --tokenize, --detokenize, --count, --dry-run
@@ -71,6 +72,12 @@ int g4_gen_setup(struct g4_gen_run *r, const struct g4_gen *g, const struct g4_o
 g4_request g4_gen_request(const struct g4_gen_run *r, const g4_record *record, uint32_t sample);
 /* Counts a result and remembers the status it means. */
 void g4_gen_count(struct g4_gen_run *r, const g4_result *res);
+
+/* Opens r->e and fills r->info.  G4_EMODEL when no model is chosen. */
+int g4_gen_open(struct g4_gen_run *r, g4_err *err);
+/* -v, --stats: counts and speeds. */
+void g4_gen_report(const struct g4_gen_run *r);
+bool g4_gen_wants_tokens(const struct g4_gen *g); /* tokens or prompts are written instead of answers */
 
 /* Each runs to the end and remembers statuses; a negative return is fatal. */
 int g4_gen_text(struct g4_gen_run *r, g4_err *err);

@@ -1,5 +1,6 @@
 /* cmd/gen_records: many records in flight.  Reading, generating and writing go
  * on side by side: the pump wakes when input has come or stdout has broken. */
+#include "feed.h"
 #include "gen.h"
 
 #include <poll.h>
@@ -15,16 +16,12 @@ struct job { /* one sample of one record, in flight */
 
 struct runner {
     struct g4_gen_run *r;
-    g4_input *in;
+    struct g4_feed feed;
     g4_output *out;
-    g4_journal *journal;
     g4_slot *slot;       /* the record whose samples are being submitted */
-    g4_record *held;     /* a new record that waits for the ones made again */
     uint32_t sample;
     uint32_t in_flight;
     struct job *jobs, *idle; /* [parallel], and those of them not in use */
-    bool ended;
-    uint64_t skipped;    /* done by an earlier run */
 };
 
 static void tell(const g4_record *record, const g4_err *why)
@@ -83,28 +80,6 @@ static int take(struct runner *u, g4_record *record, g4_err *err)
     return G4_OK;
 }
 
-/* The next record that is not done yet: 1, 0 for none now, -1 for the end. */
-static int next_record(struct runner *u, g4_record **record, g4_err *err)
-{
-    for (;;) {
-        const int rc = u->held ? 1 : g4_input_next(u->in, record);
-        if (rc <= 0) return rc;
-        if (u->held) *record = u->held;
-        u->held = NULL;
-        if (!u->journal) return 1;
-        const int done = g4_journal_done(u->journal, (*record)->seq, (*record)->hash, err);
-        if (!done) break;
-        g4_record_free(*record);
-        if (done < 0) return -2;
-        u->skipped++;
-    }
-    if (g4_journal_retries(u->journal) && (*record)->seq >= g4_journal_count(u->journal) && u->in_flight) {
-        u->held = *record;
-        return 0;
-    }
-    return 1;
-}
-
 /* Keeps the engine supplied. */
 static int fill(struct runner *u, g4_err *err)
 {
@@ -114,12 +89,11 @@ static int fill(struct runner *u, g4_err *err)
         if (u->slot) {
             rc = submit(u, err);
         } else {
-            if (u->ended || g4_output_pending(u->out) > PENDING_MAX) return G4_OK;
-            const int got = next_record(u, &record, err);
+            if (u->feed.ended || g4_output_pending(u->out) > PENDING_MAX) return G4_OK;
+            const int got = g4_feed_next(&u->feed, u->in_flight, &record, err);
             if (got == -2) return err->code;
             if (got == 0) return G4_OK;
-            if (got < 0) u->ended = true;
-            else rc = take(u, record, err);
+            if (got > 0) rc = take(u, record, err);
         }
         if (rc) return rc;
     }
@@ -145,15 +119,15 @@ static int finish(struct runner *u, const g4_event *ev, g4_err *err)
 static int step(struct runner *u, g4_err *err)
 {
     g4_event ev;
-    const bool hungry = !u->ended && !u->held && !u->slot && u->in_flight < u->r->info->parallel;
-    struct pollfd fds[2] = { { u->journal ? -1 : 1, 0, 0 }, { g4_input_fd(u->in), POLLIN, 0 } };
+    const bool hungry = !u->feed.ended && !u->feed.held && !u->slot && u->in_flight < u->r->info->parallel;
+    struct pollfd fds[2] = { { u->feed.journal ? -1 : 1, 0, 0 }, { g4_input_fd(u->feed.in), POLLIN, 0 } };
     int rc = 0;
     if (u->in_flight) rc = g4_step(u->r->e, fds, hungry ? 2 : 1, -1, &ev, err);
     else poll(fds, hungry ? 2 : 1, -1);
     if (rc < 0) return rc;
     if (fds[0].revents) g4_tool_broken_pipe(); /* POLLERR, POLLHUP: nothing else was asked for */
     if (rc > 0 && ev.kind == G4_EVENT_DONE && finish(u, &ev, err)) return err->code;
-    g4_tool_progress(g4_output_written(u->out) + u->skipped, u->r->completion_tokens, g4_input_progress(u->in));
+    g4_tool_progress(g4_output_written(u->out) + u->feed.skipped, u->r->completion_tokens, g4_input_progress(u->feed.in));
     return G4_OK;
 }
 
@@ -162,12 +136,10 @@ static int loop(struct runner *u, g4_err *err)
     for (;;) {
         const int rc = fill(u, err);
         if (rc) return rc;
-        if (u->ended && !u->in_flight && !u->slot) break;
+        if (u->feed.ended && !u->in_flight && !u->slot) break;
         if (step(u, err)) return err->code;
     }
-    if (u->journal && g4_journal_count(u->journal) > g4_output_written(u->out) + u->skipped)
-        return g4_fail(err, G4_EUSAGE, "'%s' holds more records than the input", u->r->g->resume);
-    return G4_OK;
+    return g4_feed_check(&u->feed, u->out, u->r->g->resume, err);
 }
 
 static int open_journal(struct runner *u, g4_err *err)
@@ -175,9 +147,9 @@ static int open_journal(struct runner *u, g4_err *err)
     struct g4_gen_run *r = u->r;
     if (!r->g->resume) return G4_OK;
     g4_str_addf(&r->key, "model \"%s %s\"\ndevice \"%s\"\n", r->info->model_name, r->info->model_digest, r->info->device);
-    u->journal = g4_journal_open(r->g->resume, r->key.p, r->g->retry_errors, &r->request.seed, err);
-    r->output.journal = u->journal;
-    return u->journal ? G4_OK : err->code;
+    u->feed.journal = g4_journal_open(r->g->resume, r->key.p, r->g->retry_errors, &r->request.seed, err);
+    r->output.journal = u->feed.journal;
+    return u->feed.journal ? G4_OK : err->code;
 }
 
 int g4_gen_records(struct g4_gen_run *r, g4_err *err)
@@ -188,20 +160,17 @@ int g4_gen_records(struct g4_gen_run *r, g4_err *err)
     r->input.source.ahead = 2 * r->info->parallel;
     int rc = open_journal(&u, err);
     if (!rc && !(u.out = g4_output_new(&r->output, err))) rc = err->code;
-    if (!rc && !(u.in = g4_input_new(&r->input, err))) rc = err->code;
+    if (!rc && !(u.feed.in = g4_input_new(&r->input, err))) rc = err->code;
     u.jobs = g4_alloc(r->info->parallel * sizeof *u.jobs);
     for (uint32_t i = 0; i < r->info->parallel; i++) retire(&u, &u.jobs[i]);
     r->started = g4_tool_now();
     if (!rc) rc = loop(&u, err);
     g4_tool_progress_hide();
-    if (u.in && g4_input_failed(u.in)) g4_tool_fail(G4_STATUS_IO);
     if (u.out) r->records = g4_output_written(u.out);
     if (u.out && g4_output_failed(u.out)) g4_tool_fail(G4_STATUS_FAILED);
     free(u.jobs);
-    if (u.journal && g4_journal_failed(u.journal)) g4_tool_fail(G4_STATUS_FAILED); /* of earlier runs too */
-    g4_record_free(u.held);
-    g4_input_free(u.in);
+    g4_feed_free(&u.feed);
     g4_output_free(u.out);
-    g4_journal_close(u.journal, err);
+    g4_journal_close(u.feed.journal, err);
     return rc ? rc : err->code;
 }

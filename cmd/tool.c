@@ -17,6 +17,7 @@ static struct {
     unsigned seen;          /* bit per status */
     bool bar;               /* the progress line is on the screen */
     double started, drawn;
+    void (*at_end)(void);
 } tool;
 
 static volatile sig_atomic_t writing, pending_signal;
@@ -33,6 +34,7 @@ double g4_tool_now(void)
 static void end_by(int sig)
 {
     static const char clear[] = "\r\033[K";
+    if (tool.at_end) tool.at_end();
     if (tool.bar && write(2, clear, sizeof clear - 1) < 0) {}
     signal(sig, SIG_DFL);
     raise(sig);
@@ -63,6 +65,11 @@ void g4_tool_leave(void *unused)
 {
     writing = 0;
     if (pending_signal) end_by(pending_signal);
+}
+
+void g4_tool_at_end(void (*fn)(void))
+{
+    tool.at_end = fn;
 }
 
 void g4_tool_broken_pipe(void)

@@ -39,6 +39,8 @@ void g4_tool_fail_err(const g4_err *err);
 /* Around a write that must not be torn: a signal in between takes effect at leave. */
 void g4_tool_enter(void *unused);
 void g4_tool_leave(void *unused);
+/* fn is called, in a signal handler, before a signal ends the process. */
+void g4_tool_at_end(void (*fn)(void));
 /* The reader of stdout has gone: ends by SIGPIPE, as a write would. */
 void g4_tool_broken_pipe(void);
 

@@ -59,6 +59,19 @@ static g4_record *record_new(const char *name, uint64_t line)
     return r;
 }
 
+g4_record *g4_record_next(const g4_record *r, g4_str *json, bool prefill)
+{
+    g4_record *next = g4_alloc(sizeof *next);
+    next->where = g4_strdup(r->where);
+    next->seq = r->seq;
+    next->line = r->line;
+    next->hash = r->hash;
+    next->json = *json;
+    *json = (g4_str){0};
+    if (!g4_json_check(next->json.p, next->json.n, &next->root, &next->err)) g4_request_make(next, prefill, (g4_sv){0});
+    return next;
+}
+
 static void enqueue(g4_input *in, g4_record *r)
 {
     r->seq = in->seq++;
@@ -73,7 +86,7 @@ static void finish(g4_input *in, g4_record *r)
 {
     if (!r->err.code && g4_json_type(r->root) != G4_JSON_OBJECT)
         g4_fail(&r->err, G4_EINPUT, "a record must be a JSON object");
-    if (!r->err.code) g4_request_make(r, in->p.prefill, (g4_sv){ in->parts.p, in->parts.n });
+    if (!r->err.code && !in->p.plain) g4_request_make(r, in->p.prefill, (g4_sv){ in->parts.p, in->parts.n });
     enqueue(in, r);
 }
 

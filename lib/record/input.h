@@ -25,6 +25,7 @@ struct g4_input_params { /* pointers are borrowed */
     size_t n_attach;
     bool prefill;                  /* records whose last turn is the assistant's are continued, unless they say no */
     bool needs_text;               /* DOCUMENT: an empty one fails */
+    bool plain;                    /* records as they are: no request is made of them */
     bool keep_text;                /* fill g4_record.text, and take nothing off a document's end */
 };
 
@@ -57,6 +58,10 @@ double g4_input_progress(const g4_input *in);
 
 /* A path was lost half-way or could not be opened (status 4). */
 bool g4_input_failed(const g4_input *in);
+
+/* A record in the place of another, with the JSON of its next step (taken over; an
+ * object this side made). */
+g4_record *g4_record_next(const g4_record *r, g4_str *json, bool prefill);
 
 /* The text of a request: json, or what was made from it. */
 g4_sv g4_record_request(const g4_record *r);
