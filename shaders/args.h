@@ -62,10 +62,10 @@ struct g4_vk_adj {
 
 struct rows_args {     /* rows.comp: NORM, L2NORM, ADD, COPY, GATHER, EMBED */
     uint range, cols;
-    uint kind;         /* G4_ROWS_* below */
     uint has_w;
-    float eps, alpha;
+    float eps;
 };
+/* specialisation constant 1 of rows.comp */
 #define G4_ROWS_NORM 0
 #define G4_ROWS_L2NORM 1
 #define G4_ROWS_ADD 2

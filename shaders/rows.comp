@@ -13,7 +13,6 @@
 #include "shaders/common/step.glsl"
 #include "shaders/common/reduce.glsl"
 
-layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint KIND = 0;
 
 layout(push_constant) uniform Args { rows_args a; };
@@ -26,7 +25,7 @@ void main()
     uint row;
     if (!range_row(a.range, gl_WorkGroupID.y, row)) return;
     const uint from = KIND == G4_ROWS_GATHER ? step.data[step.head.at_out + row] : row;
-    const uint to = row * a.cols, at = from * a.cols, t = gl_LocalInvocationID.x, n = gl_WorkGroupSize.x;
+    const uint to = row * a.cols, at = from * a.cols, t = gl_LocalInvocationID.x, n = GROUP;
     float k = 1.0;
 
     if (KIND == G4_ROWS_NORM || KIND == G4_ROWS_L2NORM) {

@@ -7,17 +7,22 @@
 
 #include "base/mem.h"
 #include "device/cpu/cpu.h"
+#include "device/vulkan/vk.h"
 
 g4_device *g4_device_open(const struct g4_device_params *p, g4_err *err)
 {
     struct g4_device_params own = *p;
     if (!own.which || !*own.which || !strcmp(own.which, "auto")) own.which = "cpu";
     if (!strcmp(own.which, "cpu") || !strcmp(own.which, "ref")) return g4_cpu_open(&own, err);
-    if (!strncmp(own.which, "vulkan", 6))
-        g4_fail(err, G4_EUNSUP, "no Vulkan device: this build has only 'cpu' and 'ref'");
-    else
-        g4_fail(err, G4_EUSAGE, "no such device: '%s' (auto, cpu, ref, vulkan[:N])", own.which);
+    if (!strcmp(own.which, "vulkan") || !strncmp(own.which, "vulkan:", 7)) return g4_vulkan_open(&own, err);
+    g4_fail(err, G4_EUSAGE, "no such device: '%s' (auto, cpu, ref, vulkan[:N|:NAME|:UUID])", own.which);
     return NULL;
+}
+
+void g4_device_list(g4_str *out, bool verbose)
+{
+    g4_cpu_list(out, verbose);
+    g4_vulkan_list(out, verbose);
 }
 
 void g4_device_close(g4_device *d)
@@ -252,6 +257,8 @@ static int check_rows(const g4_plan *p, const g4_step_buf *s, g4_err *err)
         const g4_step_seq *q = &s->seqs[s->seq[r]];
         if (r && s->seq[r] == s->seq[r - 1] && s->pos[r] <= s->pos[r - 1])
             return g4_fail(err, G4_EUSAGE, "row %u of the step: positions do not ascend", r);
+        if (r && !q->prompt && s->seqs[s->seq[r - 1]].prompt)
+            return g4_fail(err, G4_EUSAGE, "row %u of the step: a generated row behind a prompt's", r);
         if (s->pos[r] >= q->n_key) return g4_fail(err, G4_EUSAGE, "row %u of the step: position %u is past its keys", r, s->pos[r]);
         for (uint32_t pool = 0; p->kv && pool < 2; pool++)
             if (p->kv->n_block[pool] && q->table[pool] && q->table[pool][s->pos[r] / G4_KV_BLOCK] < 0)

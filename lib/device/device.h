@@ -127,6 +127,8 @@ typedef struct g4_kv_desc {
 typedef struct g4_step_seq {
     const int32_t *table[2];   /* pool -> block of keys [32 b, 32 b + 32), -1: not held */
     uint32_t n_key;            /* keys stored once this step's rows are (causal: highest position + 1) */
+    bool prompt;               /* its rows are prompt rows, which stand behind all generated ones: a device may run
+                                * other kernels over them, whose results agree within a tolerance only */
 } g4_step_seq;
 
 typedef struct g4_logit_adj {  /* sparse change of one logit, applied before anything is picked */

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "device/device.h"
+#include "device/vulkan/vk.h"
 
 static uint64_t rnd_state = 0x9e3779b97f4a7c15u;
 
@@ -90,6 +91,17 @@ static inline void free_weight(g4_weight *w)
     free(w);
 }
 
+/* A Vulkan device to test on: G4_TEST_VULKAN, else Mesa's CPU one; NULL: none here. */
+static inline const char *vulkan_here(void)
+{
+    const char *name = getenv("G4_TEST_VULKAN");
+    if (!name) name = "vulkan:llvmpipe";
+    g4_device *d = g4_device_open(&(struct g4_device_params){ .which = name, .threads = 1 }, NULL);
+    if (!d) return NULL;
+    g4_device_close(d);
+    return name;
+}
+
 /* The levels of this machine, G4_CPU's names; NULL ends.  A level that cannot run is left out. */
 static inline const char *const *levels_here(void)
 {
@@ -111,13 +123,26 @@ static bool fast_bf16; /* what open_level asks for */
 static inline g4_device *open_level(const char *level, uint32_t threads)
 {
     g4_err err = { 0 };
-    setenv("G4_CPU", level, 1);
-    g4_device *d = g4_device_open(&(struct g4_device_params){ .which = "cpu", .threads = threads, .fast_bf16 = fast_bf16 }, &err);
+    const bool gpu = strncmp(level, "vulkan", 6) == 0;
+    if (!gpu) setenv("G4_CPU", level, 1);
+    g4_device *d = g4_device_open(&(struct g4_device_params){ .which = gpu ? level : "cpu", .threads = threads, .fast_bf16 = fast_bf16 }, &err);
     if (!d) {
         fprintf(stderr, "cannot open '%s': %s\n", level, err.msg);
         exit(1);
     }
     return d;
+}
+
+/* Puts rows into a plan's buffer: on a CPU the buffer is the memory that is computed with. */
+static inline void put_rows(g4_device *d, g4_plan *p, uint32_t buf, uint32_t n, const float *x)
+{
+    g4_err err = { 0 };
+    if (strcmp(d->ops->name, "vulkan")) {
+        memcpy((float *)(uintptr_t)d->ops->buf_read(d, p, buf, n), x, (size_t)n * p->desc.bufs[buf].cols * sizeof *x);
+    } else if (g4_vulkan_write(d, p, buf, n, x, &err)) {
+        fprintf(stderr, "%s\n", err.msg);
+        exit(1);
+    }
 }
 
 /* A step of n rows of one sequence at positions from pos0, every row an output. */

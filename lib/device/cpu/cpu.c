@@ -323,7 +323,7 @@ static void extras(const struct g4_cpu_level *level, g4_str *out)
 #endif
 }
 
-void g4_device_list(g4_str *out, bool verbose)
+void g4_cpu_list(g4_str *out, bool verbose)
 {
     char name[128];
     processor_name(name, sizeof name);

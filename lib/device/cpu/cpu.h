@@ -81,5 +81,6 @@ static inline uint8_t *g4_cpu_kv_at(const struct g4_kv_store *kv, uint32_t layer
 }
 
 g4_device *g4_cpu_open(const struct g4_device_params *p, g4_err *err); /* which: "cpu" or "ref" */
+void g4_cpu_list(g4_str *out, bool verbose);
 
 #endif

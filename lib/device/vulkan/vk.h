@@ -148,6 +148,9 @@ VkPipelineLayout g4_vk_pipe_layout(const struct g4_vk_pipe *p);
  * these.  G4_VK_CONST: nothing that runs in a plan ever writes it. */
 enum { G4_VK_CONST = -1 };
 
+/* What a step has besides rows. */
+enum { G4_VK_PICK = 1, G4_VK_ADJUST = 2 };
+
 struct g4_vk_bind {
     VkBuffer buf;
     VkDeviceSize at, size;
@@ -160,6 +163,7 @@ struct g4_vk_grid {
     uint8_t range;             /* G4_RANGE_*: y = ceil(rows / tile) */
     uint32_t tile;             /* 0: y is 1 */
     uint32_t lo, hi;           /* rows of the bucket this dispatch is for; hi 0: no upper end */
+    uint32_t flag;             /* only in steps that have this G4_VK_PICK, G4_VK_ADJUST; 0: in all */
 };
 
 struct g4_vk_dispatch {
@@ -181,6 +185,7 @@ const g4_plan_desc *g4_vk_desc(const struct g4_vk_plan *p);
 const g4_kv_desc *g4_vk_kv(const struct g4_vk_plan *p); /* NULL: the plan has no cache */
 /* Bindings: plan buffer b; a constant span; K (0) or V (1) of a cache layer. */
 struct g4_vk_bind g4_vk_bind_buf(const struct g4_vk_plan *p, int b, bool write);
+struct g4_vk_bind g4_vk_bind_picks(const struct g4_vk_plan *p); /* results of PICK */
 struct g4_vk_bind g4_vk_bind_const(const struct g4_vk_span *s);
 struct g4_vk_bind g4_vk_bind_kv(const struct g4_vk_plan *p, uint32_t layer, uint32_t part, bool write);
 /* A vector weight (F32) or, for NULL, any valid span. */
