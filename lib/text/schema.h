@@ -11,6 +11,7 @@ struct g4_schema_params {
     g4_json schema;            /* root or a part of it: what the value must satisfy */
     struct g4_dialect dialect;
     bool any_order;            /* members in any order, not only the schema's */
+    bool object;               /* the value must be an object besides */
     bool lax;                  /* keywords that cannot be enforced: a warning; the caller validates afterwards */
 };
 

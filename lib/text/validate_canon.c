@@ -80,6 +80,7 @@ bool g4_json_same(g4_json a, g4_json b)
 {
     if (g4_json_type(a) != g4_json_type(b)) return false;
     if (g4_sv_same(a, b)) return true;
+    if (g4_json_type(a) == G4_JSON_STRING && !memchr(a.p, '\\', a.n) && !memchr(b.p, '\\', b.n)) return false;
     g4_str x = {0}, y = {0};
     g4_json_canon(a, &x);
     g4_json_canon(b, &y);
