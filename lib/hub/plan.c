@@ -50,6 +50,7 @@ void g4_plan_free(struct g4_plan *p)
         free(f->path);
         free(f->url);
         free(f->local);
+        free(f->identity);
         free(f->repo);
         free(f->commit);
         free(f->inner);
@@ -59,6 +60,8 @@ void g4_plan_free(struct g4_plan *p)
     free(p->source);
     free(p->commit);
     free(p->note);
+    free(p->pin);
+    free(p->alias);
     *p = (struct g4_plan){0};
 }
 

@@ -42,6 +42,7 @@ struct g4_plan_file {
     struct g4_digest digest;
     char *url;        /* where it is asked for; NULL with `local` */
     char *local;      /* a file of this machine */
+    char *identity;   /* what its source calls these bytes; NULL: no name, so nothing can be resumed */
     char *repo, *commit; /* what a Hub's redirect must announce, or NULL */
     bool archive;     /* a wheel, zip or tar that holds the files */
     bool wheel;       /* its RECORD is checked */
@@ -53,6 +54,8 @@ struct g4_plan {
     char *source;     /* for people and the manifest: "hf:ORG/REPO" */
     char *commit;     /* or NULL */
     char *note;       /* why these files, or NULL */
+    char *alias;      /* the short name that was typed, or NULL */
+    char *pin;        /* "sha256:HEX" that the short name's table gives, or NULL */
     struct g4_plan_file *file;
     size_t n, cap;
     bool join;        /* the members of the archives, joined in order, are one file */

@@ -41,9 +41,40 @@ static bool is_below(const char *s)
     }
 }
 
+/* A web address' ".../blob/REV/FILE" (or resolve, raw, tree): the revision is one
+ * component, or three of refs/pr/N. */
+static void split_web(struct g4_place_ref *r)
+{
+    static const char *const word[] = { "blob/", "resolve/", "raw/", "tree/" };
+    for (size_t i = 0; i < sizeof word / sizeof *word && r->file; i++) {
+        const size_t n = strlen(word[i]);
+        if (strncmp(r->file, word[i], n)) continue;
+        const char *rev = r->file + n, *end = strchr(rev, '/');
+        if (!strncmp(rev, "refs/pr/", 8)) end = strchr(rev + 8, '/');
+        char *file = end && end[1] ? g4_strdup(end + 1) : NULL;
+        free(r->rev);
+        r->rev = end ? g4_strndup(rev, (size_t)(end - rev)) : g4_strdup(rev);
+        if (file) file[strcspn(file, "?#")] = 0;
+        free(r->file);
+        r->file = file;
+        return;
+    }
+}
+
+/* hf://ORG/REPO@REV/FILE: the revision stands before the file. */
+static void split_scheme(struct g4_place_ref *r)
+{
+    char *slash = strchr(r->rev, '/');
+    if (!strncmp(r->rev, "refs/pr/", 8)) slash = strchr(r->rev + 8, '/');
+    if (r->file || !slash) return;
+    r->file = g4_strdup(slash + 1);
+    *slash = 0;
+}
+
 bool g4_place_ref_parse(const char *text, struct g4_place_ref *r)
 {
     static const char *const prefix[] = { "//", "https://huggingface.co/", "huggingface.co/", "hf.co/" };
+    const bool scheme = !strncmp(text, "//", 2);
     for (size_t i = 0; i < sizeof prefix / sizeof *prefix; i++)
         if (!strncmp(text, prefix[i], strlen(prefix[i]))) text += strlen(prefix[i]);
     const char *slash = strchr(text, '/'), *at = strrchr(text, '@');
@@ -53,9 +84,15 @@ bool g4_place_ref_parse(const char *text, struct g4_place_ref *r)
     r->org = g4_strndup(text, (size_t)(slash - text));
     r->repo = g4_strndup(p, n);
     p += n;
-    if (*p == '/') r->file = g4_strndup(p + 1, (size_t)(end - p - 1));
+    if (*p == '/' && p < end) r->file = g4_strndup(p + 1, (size_t)(end - p - 1));
     if (*p == ':') r->quant = g4_strndup(p + 1, (size_t)(end - p - 1));
     r->rev = g4_strdup(at ? at + 1 : "main");
+    if (scheme) split_scheme(r);
+    else split_web(r);
+    if (r->file && !*r->file) {
+        free(r->file);
+        r->file = NULL;
+    }
     return is_id(r->org) && is_id(r->repo) && is_below(r->rev) && (!r->file || is_below(r->file)) &&
            (!r->quant || (*r->quant && !strchr(r->quant, '/')));
 }

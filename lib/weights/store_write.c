@@ -115,7 +115,8 @@ static void compose(const struct g4_store_entry *e, const char *path, g4_str *s)
     put_member(s, "name", e->name);
     put_member(s, "source", e->source);
     put_member(s, "commit", e->commit);
-    put_member(s, "path", path);
+    put_member(s, "identity", e->identity);
+    put_member(s, "path", *path ? path : NULL);
     g4_str_addf(s, "\"time\":%lld,\"files\":[", (long long)time(NULL));
     for (size_t i = 0; i < e->n; i++) {
         const struct g4_store_file *f = &e->file[i];
@@ -148,7 +149,7 @@ int g4_store_put(const char *root, const struct g4_store_entry *e, char **path, 
         for (size_t i = 0; i < e->n && !rc; i++) rc = link_view(root, view.p, &e->file[i], err);
         view_entry(e, view.p, &rel);
     }
-    compose(e, rel.p, &text);
+    compose(e, rel.p ? rel.p : "", &text);
     g4_str_addf(&file, "%s/manifests", root);
     if (!rc) rc = g4_mkdirs(file.p, 0755, err);
     g4_str_addf(&file, "/%s.json", escaped);
@@ -165,6 +166,109 @@ int g4_store_put(const char *root, const struct g4_store_entry *e, char **path, 
     g4_str_free(&file);
     free(escaped);
     return rc;
+}
+
+/* Calls each(arg, path, entry) for the files of root/sub. */
+static int each_entry(const char *root, const char *sub, int (*each)(void *, const char *, const char *, g4_err *), void *arg, g4_err *err)
+{
+    char *dir = g4_place_join(root, sub);
+    DIR *d = opendir(dir);
+    int rc = 0;
+    for (struct dirent *e; d && !rc && (e = readdir(d));) {
+        if (e->d_name[0] == '.') continue;
+        char *p = g4_place_join(dir, e->d_name);
+        rc = each(arg, p, e->d_name, err);
+        free(p);
+    }
+    if (d) closedir(d);
+    free(dir);
+    return rc;
+}
+
+static const char *kept_text(g4_arena *keep, g4_json v)
+{
+    char *s = g4_json_dup(v);
+    const char *kept = s ? g4_arena_strndup(keep, s, strlen(s)) : NULL;
+    free(s);
+    return kept;
+}
+
+static bool is_there(const char *root, const struct g4_store_file *f)
+{
+    g4_str s = {0};
+    if (f->local) g4_str_adds(&s, f->local);
+    else g4_str_addf(&s, "%s/blobs/sha256-%s", root, f->digest + 7);
+    const bool there = g4_file_exists(s.p) && g4_place_bytes(s.p) == f->size;
+    g4_str_free(&s);
+    return there;
+}
+
+static bool load_file(const char *root, g4_arena *keep, g4_json v, struct g4_store_file *f)
+{
+    int64_t size;
+    *f = (struct g4_store_file){
+        .path = kept_text(keep, g4_json_get(v, "path")), .role = kept_text(keep, g4_json_get(v, "role")),
+        .digest = kept_text(keep, g4_json_get(v, "digest")), .identity = kept_text(keep, g4_json_get(v, "identity")),
+        .local = kept_text(keep, g4_json_get(v, "local")),
+    };
+    if (!f->path || !f->role || !f->digest || strlen(f->digest) != 71 || !g4_json_i64(g4_json_get(v, "size"), &size) || size < 0) return false;
+    f->size = (uint64_t)size;
+    return is_there(root, f);
+}
+
+bool g4_store_load(const char *root, const char *name, g4_arena *keep, struct g4_store_entry *e)
+{
+    char *escaped = g4_store_escape(name);
+    g4_str file = {0}, text = {0};
+    g4_json top = {0};
+    g4_str_addf(&file, "%s/manifests/%s.json", root, escaped);
+    bool good = g4_file_exists(file.p) && !g4_file_read(file.p, MANIFEST_MAX, &text, NULL) && !g4_json_check(text.p, text.n, &top, NULL);
+    const g4_json files = g4_json_get(top, "files");
+    const size_t n = g4_json_count(files);
+    struct g4_store_file *f = g4_arena_alloc(keep, (n + 1) * sizeof *f);
+    *e = (struct g4_store_entry){
+        .name = kept_text(keep, g4_json_get(top, "name")), .source = kept_text(keep, g4_json_get(top, "source")),
+        .commit = kept_text(keep, g4_json_get(top, "commit")), .identity = kept_text(keep, g4_json_get(top, "identity")), .file = f,
+    };
+    good = good && n && e->name;
+    for (g4_json_it it = g4_json_iter(files); good && g4_json_next(&it);) good = load_file(root, keep, it.value, &f[e->n++]);
+    free(escaped);
+    g4_str_free(&file);
+    g4_str_free(&text);
+    return good;
+}
+
+struct known {
+    const char *root, *identity;
+    char *digest;
+    uint64_t *size;
+    bool found;
+};
+
+static int find_known(void *arg, const char *path, const char *name, g4_err *err)
+{
+    struct known *k = arg;
+    g4_str text = {0};
+    g4_json top = {0};
+    g4_arena keep = {0};
+    if (!g4_file_read(path, MANIFEST_MAX, &text, NULL) && !g4_json_check(text.p, text.n, &top, NULL))
+        for (g4_json_it it = g4_json_iter(g4_json_get(top, "files")); !k->found && g4_json_next(&it);) {
+            struct g4_store_file f;
+            if (!g4_json_is(g4_json_get(it.value, "identity"), k->identity) || !load_file(k->root, &keep, it.value, &f) || f.local) continue;
+            strcpy(k->digest, f.digest);
+            *k->size = f.size;
+            k->found = true;
+        }
+    g4_arena_free(&keep);
+    g4_str_free(&text);
+    return k->found;
+}
+
+bool g4_store_known(const char *root, const char *identity, char digest[72], uint64_t *size)
+{
+    struct known k = { root, identity, digest, size, false };
+    if (identity) each_entry(root, "manifests", find_known, &k, NULL);
+    return k.found;
 }
 
 /* ---- removing ------------------------------------------------------------------------- */
@@ -206,23 +310,6 @@ static int digests_of(const char *manifest, struct names *out, g4_err *err)
         free(d);
     }
     g4_str_free(&text);
-    return rc;
-}
-
-/* Calls each(arg, path, entry) for the files of root/sub. */
-static int each_entry(const char *root, const char *sub, int (*each)(void *, const char *, const char *, g4_err *), void *arg, g4_err *err)
-{
-    char *dir = g4_place_join(root, sub);
-    DIR *d = opendir(dir);
-    int rc = 0;
-    for (struct dirent *e; d && !rc && (e = readdir(d));) {
-        if (e->d_name[0] == '.') continue;
-        char *p = g4_place_join(dir, e->d_name);
-        rc = each(arg, p, e->d_name, err);
-        free(p);
-    }
-    if (d) closedir(d);
-    free(dir);
     return rc;
 }
 

@@ -6,6 +6,7 @@
 #ifndef G4_WEIGHTS_STORE_WRITE_H
 #define G4_WEIGHTS_STORE_WRITE_H
 
+#include "base/mem.h"
 #include "weights/store.h"
 
 struct g4_store_file {
@@ -19,6 +20,7 @@ struct g4_store_file {
 
 struct g4_store_entry {
     const char *name, *source, *commit; /* commit may be NULL */
+    const char *identity;               /* what all of it came from, or NULL */
     const struct g4_store_file *file;
     size_t n;
 };
@@ -31,6 +33,12 @@ int g4_store_lock(const char *root, const char *name, bool exclusive, bool wait,
 /* Writes the manifest, and the folder of links where a model is more than one file.
  * *path: what -m opens, absolute, the caller's to free. */
 int g4_store_put(const char *root, const struct g4_store_entry *e, char **path, g4_err *err);
+
+/* Reads a manifest; true when it is there and all its files are.  Borrows from the arena. */
+bool g4_store_load(const char *root, const char *name, g4_arena *keep, struct g4_store_entry *e);
+
+/* The digest ("sha256:HEX") and size that some manifest has for a file of that identity; false: none. */
+bool g4_store_known(const char *root, const char *identity, char digest[72], uint64_t *size);
 
 /* Removes a name, and the blobs that no other name needs.  G4_EMODEL when there is none. */
 int g4_store_remove(const char *name, uint64_t *freed, g4_err *err);
