@@ -55,7 +55,10 @@ static void on_text(struct turn *t, const g4_event *ev, g4_err *err)
         if (g4_write_all(1, ev->text, ev->text_len)) t->status = g4_fail_errno(err, G4_EIO, "cannot write to standard output");
         return;
     }
+    const char *color = g4_gen_confidence(t->c->r->g, ev->logprob);
+    say(1, color);
     g4_term_put(1, ev->text, ev->text_len);
+    if (*color) say(1, "\033[0m");
 }
 
 static void end_line(struct turn *t)

@@ -33,7 +33,7 @@ struct g4_gen { /* the options */
     bool seed_random;
 
     int32_t think_fd; /* -1: none */
-    bool show_thinking;
+    bool show_thinking, confidence;
 
     bool tokenize, detokenize, count, dry_run, stats;
     bool quiet, verbose;
@@ -84,6 +84,10 @@ int g4_gen_text(struct g4_gen_run *r, g4_err *err);
 int g4_gen_records(struct g4_gen_run *r, g4_err *err);
 int g4_gen_tokens(struct g4_gen_run *r, g4_err *err);
 int g4_gen_chat(struct g4_gen_run *r, g4_err *err);
+
+/* With --confidence and colours: the escape sequence for text of a token with
+ * this log-probability, which "\\033[0m" ends; "" otherwise. */
+const char *g4_gen_confidence(const struct g4_gen *g, float logprob);
 
 /* Waits for and takes the next record of a run without a pump: 1, or -1 at the end. */
 int g4_gen_wait_record(g4_input *in, g4_record **record);

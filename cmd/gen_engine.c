@@ -21,6 +21,7 @@ int g4_gen_open(struct g4_gen_run *r, g4_err *err)
         .parallel = r->text ? 1 : g->parallel,
         .kv_type = g->kv_type,
         .fast_bf16 = g->fast_bf16,
+        .turns = r->chat ? 2 : 0,
         .text_only = g4_gen_wants_tokens(g),
     };
     r->e = g4_engine_new(&p, err);

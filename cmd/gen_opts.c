@@ -98,6 +98,7 @@ static const struct g4_opt options[] = {
     FLAG(0, "json", json, RESULT | NO, "a record for one document too"),
     FLAG(0, "unordered", unordered, NO, "write records as they are done"),
     UINT('n', "samples", samples, 1, 10000, RESULT | ONCE, "answers for each record"),
+    FLAG(0, "confidence", confidence, NO, "colour tokens by their probability"),
     REQUEST("logprobs", G4_OPTK_INT, "N", logprobs, G4_OPT_LOGPROBS, 0, 100, "log-probabilities, with N alternatives"),
     REQUEST("echo", G4_OPTK_FLAG, NULL, echo, G4_OPT_ECHO, 0, 0, "log-probabilities of the prompt too"),
     TEXT(0, "resume", "OUT", resume, ONCE, "write to OUT, go on where a killed run stood"),

@@ -241,6 +241,10 @@ static void make_request(struct g4_gen_run *r)
     const struct g4_gen *g = r->g;
     r->request = g->request;
     r->request.set = g->bits;
+    if (g->confidence && r->text) {
+        r->request.set |= G4_OPT_LOGPROBS; /* events bring them then; the chosen token's alone */
+        r->request.logprobs = 0;
+    }
     if (g->bits & G4_OPT_ECHO) r->request.set |= G4_OPT_LOGPROBS; /* with no alternatives unless they are asked for */
     if (g->stop.n) {
         g4_str stop = {0};

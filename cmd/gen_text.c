@@ -3,6 +3,7 @@
 #include "gen.h"
 
 #include <errno.h>
+#include <math.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -48,12 +49,25 @@ static int thought(struct stream *s, const g4_event *ev, g4_err *err)
     return fd >= 0 ? put(fd, ev->text, ev->text_len, "the descriptor of --think-fd", err) : G4_OK;
 }
 
+const char *g4_gen_confidence(const struct g4_gen *g, float logprob)
+{
+    if (!g->confidence || !g4_tool_color_out() || isnan(logprob)) return "";
+    const float p = expf(logprob);
+    return p < 0.2f ? "\033[31m" : p < 0.5f ? "\033[33m" : p < 0.8f ? "\033[32m" : "";
+}
+
 static int answer(struct stream *s, const g4_event *ev, g4_err *err)
 {
     if (!ev->text_len) return G4_OK;
     end_thought(s);
     s->last = ev->text[ev->text_len - 1];
-    return put(1, ev->text, ev->text_len, "standard output", err);
+    const char *color = g4_gen_confidence(s->r->g, ev->logprob);
+    if (!*color) return put(1, ev->text, ev->text_len, "standard output", err);
+    g4_str text = {0};
+    g4_str_addf(&text, "%s%.*s\033[0m", color, (int)ev->text_len, ev->text);
+    const int rc = put(1, text.p, text.n, "standard output", err);
+    g4_str_free(&text);
+    return rc;
 }
 
 static void tell_cut(const g4_result *res)

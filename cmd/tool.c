@@ -13,7 +13,7 @@
 
 static struct {
     const char *name;
-    bool quiet, verbose, color, terminal;
+    bool quiet, verbose, color, color_out, terminal;
     unsigned seen;          /* bit per status */
     bool bar;               /* the progress line is on the screen */
     double started, drawn;
@@ -140,6 +140,11 @@ bool g4_tool_color(void)
     return tool.color;
 }
 
+bool g4_tool_color_out(void)
+{
+    return tool.color_out;
+}
+
 /* ---- start --------------------------------------------------------------- */
 
 /* A descriptor that is closed would be taken by the first file opened.  The
@@ -171,8 +176,9 @@ void g4_tool_configure(const struct g4_tool_params *p)
     tool.quiet = p->quiet;
     tool.verbose = p->verbose;
     tool.color = tool.terminal && !dumb && !(no_color && *no_color);
-    if (p->color && strcmp(p->color, "always") == 0) tool.color = true;
-    if (p->color && strcmp(p->color, "never") == 0) tool.color = false;
+    tool.color_out = isatty(1) && !dumb && !(no_color && *no_color);
+    if (p->color && strcmp(p->color, "always") == 0) tool.color = tool.color_out = true;
+    if (p->color && strcmp(p->color, "never") == 0) tool.color = tool.color_out = false;
     g4_log_set(sink, NULL, p->verbose ? G4_LOG_VERBOSE : p->quiet ? G4_LOG_ERROR : G4_LOG_INFO);
 }
 

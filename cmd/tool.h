@@ -27,7 +27,8 @@ void g4_tool_configure(const struct g4_tool_params *p);
 void g4_tool_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void g4_tool_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));   /* not with -q */
 void g4_tool_detail(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* with -v */
-bool g4_tool_color(void); /* may stderr be coloured? */
+bool g4_tool_color(void);     /* may stderr be coloured? */
+bool g4_tool_color_out(void); /* may stdout? */
 
 /* Remembers a status; g4_tool_status gives the one that counts (4, 3, 1, 5, 6;
  * 2 before all). */

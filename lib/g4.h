@@ -73,6 +73,7 @@ typedef struct g4_engine_params {
     bool fast_bf16;      /* bf16 activations for BF16 weights */
     bool no_kv_skip;     /* run prompt rows through the KV-sharing layers too */
     uint32_t chunk;      /* most prompt rows a step; 0: chosen */
+    uint32_t turns;      /* prompts whose end stays in the cache for a next turn, whatever was generated since; 0: none */
 } g4_engine_params;
 
 /* NULL on failure with *err filled (err may be NULL).  p is not kept. */
@@ -186,6 +187,7 @@ typedef struct g4_event {
     void *user;
     const char *text;            /* TEXT, THOUGHT: a whole number of characters */
     size_t text_len;
+    float logprob;               /* TEXT with logprobs asked: of the token the piece is of, natural; else NAN */
     const g4_result *result;     /* DONE; the task is gone after the next call */
 } g4_event;
 

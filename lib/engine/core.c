@@ -18,7 +18,7 @@
 #include "base/thread.h"
 #include "engine/sample.h"
 
-enum { DEFAULT_CHUNK = 512, SMALL_ROWS = 16, ECHO_OUTS = 32, MAX_PARALLEL = 1024 };
+enum { DEFAULT_CHUNK = 512, SMALL_ROWS = 16, ECHO_OUTS = 32, MAX_PARALLEL = 1024, TURN_CUTS = 2 };
 
 double g4_now(void)
 {
@@ -55,6 +55,7 @@ static int open_cache(g4_core *c, g4_err *err)
         .context = choose_context(hp, c->p.context),
         .parallel = c->encoder ? 1 : c->p.parallel < MAX_PARALLEL ? c->p.parallel : MAX_PARALLEL,
         .budget = g4_memory_total() / 4,
+        .turns = c->encoder ? 0 : c->p.turns,
     };
     c->want.chunk = c->p.chunk ? c->p.chunk : DEFAULT_CHUNK;
     if (c->want.chunk > c->want.context) c->want.chunk = c->want.context;
@@ -117,6 +118,7 @@ g4_core *g4_core_new(const struct g4_core_params *p, g4_err *err)
     c->device = g4_device_open(&dp, err);
     if (!c->device || open_cache(c, err)) goto fail;
     open_step(c);
+    c->turn = g4_alloc((size_t)(TURN_CUTS * p->turns + 1) * sizeof *c->turn);
     return c;
 fail:
     g4_core_free(c);
@@ -134,6 +136,8 @@ void g4_core_free(g4_core *c)
     if (!c) return;
     while (c->running.first) g4_core_drop(c, c->running.first);
     while (c->queue.first) g4_core_drop(c, c->queue.first);
+    while (g4_core_forget_turn(c)) {}
+    free(c->turn);
     free_net(c, &c->net[0]);
     free_net(c, &c->net[1]);
     free_net(c, &c->forward);
@@ -198,6 +202,32 @@ uint64_t g4_core_memory(const g4_core *c)
     width += 6ull * hp->d_model + 2ull * hp->n_layer * hp->d_ple;
     const uint64_t rows = (uint64_t)c->net_rows[0] + c->net_rows[1], outs = (uint64_t)c->net_out[0] + c->net_out[1];
     return g4_kv_memory(&c->want, &c->sizes) + 4 * (rows * width + outs * hp->n_vocab);
+}
+
+/* ---- ends of turns ------------------------------------------------------ */
+
+bool g4_core_forget_turn(g4_core *c)
+{
+    if (!c->n_turn) return false;
+    g4_cache_release(c->cache, &c->turn[0]);
+    g4_timeline_free(&c->turn[0]);
+    memmove(c->turn, c->turn + 1, --c->n_turn * sizeof *c->turn);
+    return true;
+}
+
+/* Two cuts at block ends: the last one may hold tokens that the next prompt
+ * replaces (the closed thought of large models). */
+void g4_core_keep_turn(g4_core *c, const g4_seq *s)
+{
+    if (!c->p.turns || !c->p.prefix_cache || s->vec) return;
+    const uint32_t end = (s->n_prompt - 1) / G4_KV_BLOCK * G4_KV_BLOCK;
+    for (uint32_t cut = end > G4_KV_BLOCK ? end - G4_KV_BLOCK : G4_KV_BLOCK; cut <= end; cut += G4_KV_BLOCK) {
+        g4_timeline t;
+        if (c->n_turn == TURN_CUTS * c->p.turns) g4_core_forget_turn(c);
+        g4_timeline_init(&t, cut);
+        if (g4_cache_fork(c->cache, &t, &s->tl, cut)) c->turn[c->n_turn++] = t;
+        else g4_timeline_free(&t);
+    }
 }
 
 /* ---- submitting --------------------------------------------------------- */

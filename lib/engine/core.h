@@ -81,6 +81,8 @@ struct g4_core {
     unsigned forward_flags;
 
     struct g4_seq_list queue, running;
+    g4_timeline *turn;          /* [n_turn] ends of prompts, the oldest first */
+    uint32_t n_turn;
     uint64_t serial;
     uint64_t n_rows, n_set_back; /* rows run, sequences set back: for -v and tests */
 
@@ -106,6 +108,12 @@ struct g4_core {
 /* core.c: the step has run: stores progress and times, takes the picks, ends what
  * is over its time. */
 void g4_core_account(g4_core *c, double ms);
+
+/* A prompt has been computed: its end stays in the cache while there is room, so
+ * that a next turn begins there even when what was generated behind it (a
+ * thought) has pushed its local blocks out. */
+void g4_core_keep_turn(g4_core *c, const g4_seq *s);
+bool g4_core_forget_turn(g4_core *c); /* the oldest one; false: there is none */
 
 /* sched.c */
 void g4_list_insert(struct g4_seq_list *l, g4_seq *s);

@@ -19,6 +19,7 @@ struct g4_core_params {
     g4_dtype kv_type;                /* G4_F16 default by zero? no: G4_F32 is 0; set explicitly */
     bool text_only, fast_bf16, no_kv_skip, taps;
     bool prefix_cache;               /* share computed prefixes between sequences */
+    uint32_t turns;                  /* ends of prompts whose local blocks are kept, the newest ones */
 };
 
 g4_core *g4_core_new(const struct g4_core_params *p, g4_err *err);

@@ -502,6 +502,7 @@ void g4_kv_plan(const struct g4_kv_want *w, bool shrink, struct g4_kv_sizes *out
         if (!w->block_bytes[i]) continue;
         const uint64_t share = i ? left / 2 : left, fit = share / w->block_bytes[i];
         uint64_t n = (uint64_t)parallel * out->seq_block[i];
+        if (i) n += (uint64_t)w->turns * (blocks_of(w->window < context ? w->window : context) + 3);
         if (n > fit) n = fit;
         if (n < out->seq_block[i] + 2u) n = out->seq_block[i] + 2u; /* one whole sequence, and a copied last block */
         if (n > INT32_MAX) n = INT32_MAX;

@@ -85,6 +85,7 @@ struct g4_kv_want {
     size_t block_bytes[2];   /* 0: the model has no such layers */
     uint32_t window, chunk, context;
     uint32_t parallel;       /* 0: choose, at most 32 */
+    uint32_t turns;          /* ends of prompts that are kept: room for their local blocks */
     uint64_t budget;         /* bytes the cache may take */
 };
 struct g4_kv_sizes {

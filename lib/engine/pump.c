@@ -218,6 +218,7 @@ void g4_pump_take(g4_core *c, g4_seq *s, uint32_t pos, const g4_pick *p)
         s->echo_next = pos + 2;
         return;
     }
+    if (s->prompting && s->n_ids == s->n_prompt) g4_core_keep_turn(c, s);
     s->prompting = false;
     if (n_generated(s) >= s->max_tokens) {
         g4_pump_end(c, s, G4_END_LENGTH);

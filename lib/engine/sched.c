@@ -138,6 +138,7 @@ static void admit(g4_core *c)
         for (uint32_t i = 0; i < 2; i++) want[i] = g4_kv_need(&c->want, i, room);
         const uint32_t n_match = g4_cache_match(c->cache, &s->tl, s->ids, most_shared(s) / G4_KV_BLOCK, held);
         if (better_wait(c, s, n_match)) continue;
+        while (!fits(c, want, held) && g4_core_forget_turn(c)) {}
         if (!fits(c, want, held)) break;
         start(c, s, n_match, want);
     }
@@ -191,6 +192,7 @@ static int take_blocks(g4_core *c, g4_err *err)
 {
     for (g4_seq *s = c->running.first, *next; s; s = next) {
         while (s->step_rows && !g4_cache_reserve(c->cache, &s->tl, s->tl.n_key + s->step_rows)) {
+            if (g4_core_forget_turn(c)) continue;
             g4_seq *victim = c->running.last;
             if (victim == s && c->running.n == 1)
                 return g4_fail(err, G4_ELIMIT, "the cache holds no sequence of %u tokens", s->n_ids);

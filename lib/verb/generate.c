@@ -6,6 +6,7 @@
 #define _GNU_SOURCE /* memmem */
 #include "verb/impl.h"
 
+#include <math.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@ void g4_task_free(g4_task *t)
     g4_str_free(&t->thought);
     g4_str_free(&t->token_probs);
     g4_str_free(&t->prompt_probs);
+    free(t->mark);
     free(t->tool_calls);
     free(t->messages);
     free(t->logprobs);
@@ -173,6 +175,10 @@ static void on_token(g4_task *t, const struct g4_tok_event *ev)
     const bool end = g4_parse_push(t->parse, ev->id, &t->answer, &t->thought);
     t->n_token++;
     if (!end && t->ask.opt.logprobs >= 0) g4_result_token(t, ev);
+    if (t->answer.n > had && t->ask.opt.logprobs >= 0) {
+        G4_GROW(t->mark, t->cap_mark, t->n_mark + 1);
+        t->mark[t->n_mark++] = (struct g4_mark){ t->answer.n, ev->logprob };
+    }
     const char *hit = t->ask.n_stop && t->answer.n > had ? find_stop(t, had) : NULL;
     if (hit) stop_at(t, hit);
     else t->safe = t->answer.n - (t->ask.n_stop ? held_back(t) : 0);
@@ -210,8 +216,20 @@ static void take_events(g4_engine *e)
 static bool give(g4_event *ev, enum g4_event_kind kind, g4_task *t, const g4_str *s, size_t *sent, size_t upto)
 {
     if (*sent >= upto) return false;
-    *ev = (g4_event){ .kind = kind, .task = t, .user = t->user, .text = s->p + *sent, .text_len = upto - *sent };
+    *ev = (g4_event){ .kind = kind, .task = t, .user = t->user, .text = s->p + *sent, .text_len = upto - *sent, .logprob = NAN };
     *sent = upto;
+    return true;
+}
+
+/* With log-probabilities a piece is of one token. */
+static bool give_answer(g4_event *ev, g4_task *t)
+{
+    size_t upto = t->safe;
+    while (t->next_mark < t->n_mark && t->mark[t->next_mark].end <= t->sent_answer) t->next_mark++;
+    const struct g4_mark *m = t->next_mark < t->n_mark ? &t->mark[t->next_mark] : NULL;
+    if (m && m->end < upto) upto = m->end;
+    if (!give(ev, G4_EVENT_TEXT, t, &t->answer, &t->sent_answer, upto)) return false;
+    if (m) ev->logprob = m->logprob;
     return true;
 }
 
@@ -219,7 +237,7 @@ static bool next_event(g4_engine *e, g4_event *ev)
 {
     for (g4_task *t = e->first; t; t = t->next) {
         if (give(ev, G4_EVENT_THOUGHT, t, &t->thought, &t->sent_thought, t->thought.n)) return true;
-        if (give(ev, G4_EVENT_TEXT, t, &t->answer, &t->sent_answer, t->safe)) return true;
+        if (give_answer(ev, t)) return true;
         if (!t->done) continue;
         *ev = (g4_event){ .kind = G4_EVENT_DONE, .task = t, .user = t->user, .result = &t->result };
         unlink_task(e, t);

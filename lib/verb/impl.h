@@ -39,6 +39,11 @@ struct g4_task {
     g4_str answer, thought;
     size_t safe;             /* bytes of the answer that no stop string can take back */
     size_t sent_answer, sent_thought;
+    struct g4_mark {         /* the answer up to `end` is of a token with this log-probability */
+        size_t end;
+        float logprob;
+    } *mark;                 /* [n_mark] when log-probabilities are asked for; next_mark: not sent yet */
+    size_t n_mark, cap_mark, next_mark;
     g4_str token_probs, prompt_probs; /* elements, joined by commas */
     uint32_t n_token;
     bool done;

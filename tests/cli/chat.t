@@ -42,6 +42,7 @@ ok '/help' shown '/retry  *answer the last question again'
 jq -nc '[{type:"function",function:{name:"clock",description:"The time.",parameters:{type:"object",properties:{}}}}]' >decl.json
 keys '/tools decl.json' Enter
 ok '/tools shows what the model may call' shown '^clock'
+
 echo 'the text of it' >'a file.txt'
 keys '/file a\ f' Tab
 ok 'Tab completes a file name with a blank' shown 'a\\ file.txt'
@@ -133,6 +134,29 @@ wait_for test -s again.jsonl
 is '/retry answers again, otherwise' "$(jq -c '[.messages[].role]' again.jsonl) $(cmp -s stopped.jsonl again.jsonl; echo $?)" '["user","assistant"] 1'
 keys C-d
 wait_for ended
+
+# What a turn computes: what follows the last full block that it has in common with those before.
+system='Answer briefly and to the point, and never say anything about the weather, whatever is asked of you today.'
+start -s "'$system'" --think=12 --confidence
+keys 'What is the capital' Enter
+wait_for prompts 2
+had=$("$gen" -q --think -s "$system" --count -j <<END
+{"messages":[{"role":"user","content":"What is the capital"}]}
+END
+)
+keys 'And what is the river' Enter
+wait_for prompts 3
+keys /stats Enter
+shown 'session  2 answers'
+is 'a thought is dropped: the next turn begins at its question' "$(screen | sed -n 's/^prompt .* tokens: \([0-9]*\) reused.*/\1/p')" \
+    $(($(echo "$had" | jq .count) / 32 * 32))
+keys C-d
+wait_for ended
+mux kill-session -t t
+mux new-session -d -s t -x 90 -y 50 "cd '$tmp' && exec '$gen' --chat --seed 1 --max-tokens 12 --confidence 'Colour this' 2>&1"
+wait_for prompts 1
+like '--confidence colours the answer, an operand is the first message' "$(mux capture-pane -p -e -t t)" "$(printf '\033')\[3[123]m"
+keys C-d
 
 printf 'one\n/system Be brief.\ntwo\n' | "$gen" --chat --seed 3 --max-tokens 8 >out 2>err
 is 'without a terminal each line is a message' "$? $(grep -c . out | awk '{ print ($1 >= 2) }') $(cat err | grep -vc tokens)" '0 1 0'

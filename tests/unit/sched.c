@@ -49,11 +49,19 @@ static void bench_open(struct bench *b, uint32_t parallel, uint32_t chunk, uint3
     c->pick = g4_alloc(outs * sizeof *c->pick);
 }
 
+static void keep_turns(struct bench *b, uint32_t n)
+{
+    b->c.p.turns = n;
+    b->c.turn = g4_alloc((2 * n + 1) * sizeof *b->c.turn);
+}
+
 static void bench_close(struct bench *b)
 {
     g4_core *c = &b->c;
     while (c->running.first) g4_core_drop(c, c->running.first);
     while (c->queue.first) g4_core_drop(c, c->queue.first);
+    while (g4_core_forget_turn(c)) {}
+    free(c->turn);
     g4_cache_free(c->cache);
     free(c->row_id), free(c->row_vec), free(c->row_pos), free(c->row_seq), free(c->row_group);
     free(c->step_seq), free(c->step_owner), free(c->out_row), free(c->out_seq), free(c->out_pos), free(c->pick);
@@ -70,7 +78,7 @@ static const char *check_step(struct bench *b)
 {
     const g4_core *c = &b->c;
     const g4_step_buf *s = &c->step;
-    const g4_timeline *all[MAX_SEQ];
+    const g4_timeline *all[MAX_SEQ + 8];
     size_t n = 0;
     if (s->n_row > c->net_rows[1] || s->n_out > c->net_out[1] || s->n_seq > c->sizes.parallel) return "a step over its capacity";
     if (!s->n_out && c->running.n && s->n_row < c->want.chunk) return "a short step without an output row";
@@ -84,6 +92,7 @@ static const char *check_step(struct bench *b)
     }
     for (const g4_seq *q = c->running.first; q; q = q->next) all[n++] = &q->tl;
     for (const g4_seq *q = c->queue.first; q; q = q->next) all[n++] = &q->tl;
+    for (uint32_t i = 0; i < c->n_turn; i++) all[n++] = &c->turn[i];
     return g4_cache_check(c->cache, all, n);
 }
 
@@ -139,6 +148,7 @@ static void many(const char *what, uint32_t parallel, uint32_t chunk, uint32_t n
     int32_t ids[600];
     g4_seq *s[MAX_SEQ];
     bench_open(&b, parallel, chunk, n0, n1);
+    keep_turns(&b, 2);
     for (int i = 0; i < MAX_SEQ; i++) {
         const uint32_t n = 1 + (uint32_t)(g4_mix64((uint64_t)i) % 400);
         make_ids(ids, n, (uint32_t)i + 1, i % 3 ? 100 : 0);
@@ -192,6 +202,35 @@ static void prefix(void)
     run(&b);
     is_int((long long)(b.c.n_rows - before), 300 - 192, "prefix: and are found by a later sequence");
     g4_core_drop(&b.c, s[0]);
+    bench_close(&b);
+}
+
+/* A long thought, dropped: the next prompt begins where the one before ended.  Local
+ * blocks are as many as g4_kv_plan gives one sequence and so many turns. */
+static void turns(uint32_t n_turn, uint32_t n1, uint32_t cached)
+{
+    struct bench b;
+    int32_t ids[300];
+    bench_open(&b, 1, 64, 500, n1);
+    keep_turns(&b, n_turn);
+    make_ids(ids, 100, 1, 0);
+    g4_seq *s = submit(&b, ids, 100, 1000);
+    run(&b);
+    is_int(wrong(&s, 1, 1000), 0, "turns: the first one is right");
+    g4_core_drop(&b.c, s);
+    make_ids(ids + 100, 60, 7, 0);
+    s = submit(&b, ids, 160, 1000);
+    run(&b);
+    is_int(wrong(&s, 1, 1000), 0, "turns: and the second");
+    ok(g4_seq_cached_tokens(s) == cached, "turns: %u of its 160 tokens are reused when %u are kept", g4_seq_cached_tokens(s), n_turn);
+    ok(!b.bad, "turns: every step keeps the rules%s%s", b.bad ? ": " : "", b.bad ? b.bad : "");
+    g4_core_drop(&b.c, s);
+    /* A prompt that needs all the room gets it. */
+    make_ids(ids, 300, 9, 0);
+    s = submit(&b, ids, 300, 1600);
+    run(&b);
+    is_int(wrong(&s, 1, 1600), 0, "turns: what is kept stands in nobody's way");
+    g4_core_drop(&b.c, s);
     bench_close(&b);
 }
 
@@ -260,6 +299,9 @@ int main(void)
     many("chunks of one", 8, 1, 400, 400, false);
     samples();
     prefix();
+    turns(0, 16, 0);
+    turns(1, 16 + 5, 96);
+    turns(2, 16 + 10, 96);
     interleave();
     refusals();
     return done_testing();
