@@ -22,6 +22,14 @@ struct matmul_args {
     uint y_at[3];      /* column of the first output row */
     uint side_cols, side_at;
     float alpha, cap;
+    /* experts: the weights are those of experts [expert0, expert0 + n_expert) */
+    uint k_expert, expert0, n_expert;
+    uint matrix_rows;  /* packed rows from one expert's matrix to the next one's */
+    uint max_tiles;    /* room for tiles in the groups */
+};
+
+struct quantize_args { /* quantize.comp */
+    uint range, cols;
 };
 
 #endif

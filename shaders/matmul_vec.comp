@@ -5,6 +5,9 @@
  * lanes' sums are added as a tree: distance L / 2, L / 4, .. 1.  N enters into no
  * sum, so a row has the same bits beside any others.
  *
+ * Built with INT8, block types meet rows that quantize.comp has made into bytes: x is
+ * then that scratch.
+ *
  * CPU twin: matmul_run, gated_run (lib/device/cpu/ref.c).  Test: tests/ops/matmul.c */
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -14,62 +17,7 @@
 layout(constant_id = 4) const uint N = 1;
 layout(constant_id = 5) const uint V = 2;
 
-const uint R = V * NW;      /* rows of weights a lane reads */
-const uint A = R * N;       /* its sums: [V][NW][N] */
-
-shared float red[A * T];
-
-/* sum[j][] += block b of weight row w times rows xr of x */
-void add_block(Row w, uint b, uint xr[N], inout float sum[A], uint j)
-{
-    uvec4 lo, hi;
-    block_quants(w, b, lo, hi);
-    const vec3 s = block_scales(w, b);
-    vec4 q[8];
-    [[unroll]] for (uint i = 0u; i < 4u; i++) {
-        q[i] = bytes_f32(lo[i]);
-        q[4u + i] = bytes_f32(hi[i]);
-    }
-    [[unroll]] for (uint n = 0u; n < N; n++) {
-        precise float half_sum[2], all = 0.0;
-        [[unroll]] for (uint h = 0u; h < 2u; h++) {
-            half_sum[h] = 0.0;
-            [[unroll]] for (uint i = 0u; i < 4u; i++) {
-                const vec4 x = x_values(xr[n], 8u * b + 4u * h + i);
-                [[unroll]] for (uint c = 0u; c < 4u; c++) half_sum[h] = fma(q[4u * h + i][c], x[c], half_sum[h]);
-                if (has_min()) all = all + ((x.x + x.y) + (x.z + x.w));
-            }
-        }
-        precise float y = fma(s.x, half_sum[0], sum[j * N + n]);
-        y = fma(s.y, half_sum[1], y);
-        if (has_min()) y = fma(s.z, all, y);
-        sum[j * N + n] = y;
-    }
-}
-
-/* The same for four values of a float type. */
-void add_quad(Row w, uint i, uint xr[N], inout float sum[A], uint j)
-{
-    const vec4 q = float_values(w, i);
-    [[unroll]] for (uint n = 0u; n < N; n++) {
-        const vec4 x = x_values(xr[n], i);
-        precise float y = sum[j * N + n];
-        [[unroll]] for (uint c = 0u; c < 4u; c++) y = fma(q[c], x[c], y);
-        sum[j * N + n] = y;
-    }
-}
-
-/* The lanes' sums of each group, in red[][first lane]. */
-void add_lanes(const float sum[A], uint tid, uint lane)
-{
-    [[unroll]] for (uint i = 0u; i < A; i++) red[i * T + tid] = sum[i];
-    for (uint d = a.lanes / 2u; d > 0u; d /= 2u) {
-        barrier();
-        if (lane < d)
-            [[unroll]] for (uint i = 0u; i < A; i++) red[i * T + tid] += red[i * T + tid + d];
-    }
-    barrier();
-}
+#include "shaders/common/vec.glsl"
 
 void main()
 {

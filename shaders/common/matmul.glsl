@@ -29,7 +29,7 @@ layout(std430, set = 0, binding = 3) readonly restrict buffer W14 { uvec4 w14[];
 layout(std430, set = 0, binding = 3) readonly restrict buffer W11 { uint w11[]; };
 layout(std430, set = 0, binding = 4) readonly restrict buffer W24 { uvec4 w24[]; };
 layout(std430, set = 0, binding = 4) readonly restrict buffer W21 { uint w21[]; };
-layout(std430, set = 0, binding = 5) writeonly restrict buffer Y0 { float y0[]; };
+layout(std430, set = 0, binding = 5) writeonly buffer Y0 { float y0[]; };
 layout(std430, set = 0, binding = 6) writeonly restrict buffer Y1 { float y1[]; };
 layout(std430, set = 0, binding = 7) writeonly restrict buffer Y2 { float y2[]; };
 layout(std430, set = 0, binding = 8) readonly restrict buffer Side { float side[]; };

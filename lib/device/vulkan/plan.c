@@ -29,6 +29,11 @@ const g4_plan_desc *g4_vk_desc(const struct g4_vk_plan *p)
     return &p->plan.desc;
 }
 
+const g4_kv_desc *g4_vk_kv(const struct g4_vk_plan *p)
+{
+    return p->kv ? &p->kv->desc : NULL;
+}
+
 /* ---- bindings ------------------------------------------------------------------- */
 
 struct g4_vk_bind g4_vk_bind_buf(const struct g4_vk_plan *p, int b, bool write)
@@ -90,6 +95,9 @@ static g4_vk_op_fn *op_fn(const g4_op *op)
 {
     switch (op->kind) {
     case G4_OP_EMBED: case G4_OP_NORM: case G4_OP_ADD: case G4_OP_GATHER: case G4_OP_COPY: case G4_OP_L2NORM: return g4_vk_op_rows;
+    case G4_OP_MATMUL: case G4_OP_GATED: case G4_OP_GATED_PLE: case G4_OP_LOGITS: return g4_vk_op_matmul;
+    case G4_OP_ATTEND: return g4_vk_op_attend;
+    case G4_OP_EXPERTS: return g4_vk_op_experts;
     default: return NULL;
     }
 }
