@@ -27,6 +27,7 @@ struct g4_box {
     g4_tools tools;
     struct server *server;
     size_t n, cap;
+    unsigned version;
     g4_arena keep;
 };
 
@@ -136,6 +137,7 @@ static int take_declarations(g4_box *b, struct server *s, bool strict, g4_err *e
     const g4_json list = g4_mcp_declarations(s->mcp, &version);
     if (version == s->version) return G4_OK;
     s->version = version;
+    b->version++;
     g4_tools_drop(&b->tools, s->mcp);
     for (g4_json_it it = g4_json_iter(list); g4_json_next(&it);) {
         g4_err why = {0};
@@ -193,6 +195,11 @@ void g4_box_step(g4_box *b)
 const g4_tools *g4_box_tools(const g4_box *b)
 {
     return &b->tools;
+}
+
+unsigned g4_box_version(const g4_box *b)
+{
+    return b->version;
 }
 
 /* ---- starting ------------------------------------------------------------ */

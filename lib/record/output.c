@@ -268,19 +268,6 @@ int g4_output_line(g4_output *o, g4_slot *s, g4_sv line, g4_sv text, bool failed
     return flush(o, s, err);
 }
 
-int g4_output_aside(g4_output *o, g4_sv line, g4_err *err)
-{
-    g4_str all = {0};
-    int rc = G4_OK;
-    g4_str_add(&all, line.p, line.n);
-    g4_str_addc(&all, ending(o));
-    if (o->p.enter) o->p.enter(o->p.arg);
-    if (g4_write_all(o->p.fd, all.p, all.n)) rc = g4_fail_errno(err, G4_EIO, "cannot write to standard output");
-    if (o->p.leave) o->p.leave(o->p.arg);
-    g4_str_free(&all);
-    return rc;
-}
-
 /* ---- open and close ------------------------------------------------------ */
 
 g4_output *g4_output_new(const struct g4_output_params *p, g4_err *err)

@@ -48,8 +48,6 @@ int g4_output_members(g4_output *o, g4_slot *s, g4_sv members, g4_sv text, g4_er
 
 /* A line that was composed elsewhere; failed: it is an error record. */
 int g4_output_line(g4_output *o, g4_slot *s, g4_sv line, g4_sv text, bool failed, g4_err *err);
-/* Writes a line that belongs to no record at once, past the order (never with a journal). */
-int g4_output_aside(g4_output *o, g4_sv line, g4_err *err);
 
 uint64_t g4_output_failed(const g4_output *o);  /* records with an error, so far */
 uint64_t g4_output_written(const g4_output *o); /* records written */
