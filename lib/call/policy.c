@@ -121,6 +121,18 @@ static int count(void *arg, const char *json, size_t n, const g4_sv *raw)
     return 0;
 }
 
+/* Is there a U+0000 in a string or a name?  libjq's string functions end at one, so
+ * a condition would not see what stands behind it. */
+static bool holds_nul(g4_json v)
+{
+    for (size_t i = 0; i + 1 < v.n; i++) {
+        if (v.p[i] != '\\') continue;
+        if (v.n - i >= 6 && memcmp(v.p + i, "\\u0000", 6) == 0) return true;
+        i++;
+    }
+    return false;
+}
+
 enum g4_verdict g4_policy_judge(g4_policy *p, const char *tool, g4_json arguments, g4_str *why)
 {
     for (size_t i = 0; i < p->n; i++) {
@@ -128,6 +140,10 @@ enum g4_verdict g4_policy_judge(g4_policy *p, const char *tool, g4_json argument
         struct values v = {0};
         g4_err err = {0};
         if (fnmatch(r->glob, tool, 0)) continue;
+        if (r->condition && holds_nul(arguments)) {
+            if (why) g4_str_addf(why, "the condition of %s:%zu cannot be trusted with U+0000 in the arguments", p->path, r->line);
+            return G4_VERDICT_DENY;
+        }
         if (r->condition && g4_jq_run(r->condition, arguments, count, &v, &err)) {
             if (why) g4_str_addf(why, "the condition of %s:%zu fails: %s", p->path, r->line, err.msg);
             return G4_VERDICT_DENY;

@@ -6,8 +6,8 @@
  *     ask    *
  *
  * GLOB is matched to the tool's name; CONDITION is a jq program over the
- * arguments.  No rule: denied.  A condition that fails: denied, whatever its rule
- * says.  An `allow` wants every value of its condition to hold, `deny` and `ask`
+ * arguments.  No rule: denied.  A condition that fails, or that would have
+ * to look at U+0000 (which libjq cannot): denied, whatever its rule says.  An `allow` wants every value of its condition to hold, `deny` and `ask`
  * want one. */
 #ifndef G4_CALL_POLICY_H
 #define G4_CALL_POLICY_H

@@ -193,7 +193,6 @@ static int find_program(const char *folder, const struct names *names, const cha
         if (*program) {
             g4_fail(err, G4_EUSAGE, "'%s' and '%s' both stand beside '%.*s.json': which one is meant?", *program, path, (int)n, stem);
             free(path);
-            free(*program);
             return G4_EUSAGE;
         }
         *program = path;
