@@ -32,6 +32,9 @@ struct g4_gen { /* the options */
     struct g4_opt_list stop;
     bool seed_random;
 
+    const char *schema, *regex, *choices;
+    bool any_order, schema_lax;
+
     int32_t think_fd; /* -1: none */
     bool show_thinking, confidence;
 
@@ -54,6 +57,7 @@ struct g4_gen_run { /* everything an actual run needs; texts live in `keep` */
     const char *instruction;   /* or NULL */
     const char *system;
     const char *tools;         /* declarations of --tools as a JSON array, or NULL */
+    const char *schema, *choices; /* JSON, or NULL */
     g4_options request;
     g4_str vars;               /* --arg and kin as an object */
     g4_str key;                /* what the results depend on */

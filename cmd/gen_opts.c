@@ -120,6 +120,13 @@ static const struct g4_opt options[] = {
       NULL, set_truncate },
     REQUEST("prefill", G4_OPTK_FLAG, NULL, prefill, G4_OPT_PREFILL, 0, 0, "go on with a final turn of the model's own"),
 
+    TITLE("What the answer must be"),
+    TEXT(0, "schema", "FILE|JSON", schema, RESULT, "a value that satisfies this JSON Schema"),
+    FLAG(0, "any-order", any_order, RESULT | NO, "with --schema: members in any order"),
+    FLAG(0, "schema-lax", schema_lax, RESULT | NO, "keywords that cannot be enforced are checked afterwards"),
+    TEXT(0, "regex", "RE", regex, RESULT, "a text that matches as a whole"),
+    TEXT(0, "choices", "A,B,...|FILE", choices, RESULT, "one of these (FILE: one a line)"),
+
     TITLE("Tools"),
     LIST(0, "tools", G4_OPTK_LIST, "PATH", tools, RESULT, "declarations: a folder of NAME.json, or a JSON file"),
 
@@ -144,7 +151,6 @@ static const struct g4_opt options[] = {
     { 0, "version", G4_OPTK_FLAG, NULL, AT(quiet), "show the version", ONCE, 0, 0, 0, NULL, NULL },
 
     { 0, "mcp", G4_OPTK_CALL, "COMMAND", 0, "refused, with what to do instead", G4_OPTF_HIDDEN, 0, 0, 0, NULL, refuse_mcp },
-    LATER("schema"), LATER("regex"), LATER("choices"),
     { 0 },
 };
 

@@ -129,6 +129,54 @@ static int take_tools(struct g4_gen_run *r, g4_err *err)
     return rc;
 }
 
+/* ---- what the answer must be ----------------------------------------------- */
+
+static int take_schema(struct g4_gen_run *r, g4_err *err)
+{
+    const char *given = r->g->schema, *p = given ? given + strspn(given, " \t\r\n") : NULL;
+    if (!given) return G4_OK;
+    if (*p == '{' || !strcmp(p, "true") || !strcmp(p, "false")) r->schema = p;
+    else r->schema = text_of_file(r, given, err);
+    return r->schema ? G4_OK : G4_EIO;
+}
+
+/* a,b,c or the lines of a file. */
+static int take_choices(struct g4_gen_run *r, g4_err *err)
+{
+    const char *p = r->g->choices;
+    struct stat st;
+    g4_str list = {0};
+    if (!p) return G4_OK;
+    const bool file = stat(p, &st) == 0 && S_ISREG(st.st_mode);
+    if (file && !(p = text_of_file(r, p, err))) return G4_EIO;
+    g4_str_addc(&list, '[');
+    while (*p) {
+        const size_t n = strcspn(p, file ? "\n" : ",");
+        if (n) {
+            if (list.n > 1) g4_str_addc(&list, ',');
+            g4_json_put_str(&list, p, n);
+        }
+        p += n + (p[n] != 0);
+    }
+    g4_str_addc(&list, ']');
+    r->choices = g4_arena_strndup(&r->keep, list.p, list.n);
+    g4_str_free(&list);
+    return G4_OK;
+}
+
+static int take_constraint(struct g4_gen_run *r, g4_err *err)
+{
+    const struct g4_gen *g = r->g;
+    g4_err why = {0};
+    if (!!g->schema + !!g->regex + !!g->choices > 1) return g4_fail(err, G4_EUSAGE, "only one of --schema, --regex and --choices can be given");
+    if (take_schema(r, err) || take_choices(r, err)) return err->code;
+    const g4_request q = { .schema = r->schema, .regex = g->regex, .choices = r->choices, .any_order = g->any_order, .schema_lax = g->schema_lax };
+    if (g4_constraint_check(&q, &why)) return g4_fail(err, G4_EUSAGE, "%s", why.msg);
+    if (r->schema) g4_str_addf(&r->key, "schema text \"%016llx\"\n", (unsigned long long)g4_hash64(r->schema, strlen(r->schema), 0));
+    if (r->choices) g4_str_addf(&r->key, "choices text \"%016llx\"\n", (unsigned long long)g4_hash64(r->choices, strlen(r->choices), 0));
+    return G4_OK;
+}
+
 /* ---- input --------------------------------------------------------------- */
 
 static int check_modes(const struct g4_gen *g, g4_err *err)
@@ -274,6 +322,11 @@ g4_request g4_gen_request(const struct g4_gen_run *r, const g4_record *record, u
         .system = r->system,
         .operand = r->instruction,
         .tools = r->tools,
+        .schema = r->schema,
+        .regex = r->g->regex,
+        .choices = r->choices,
+        .any_order = r->g->any_order,
+        .schema_lax = r->g->schema_lax,
         .raw = r->g->raw_prompt,
         .sample = sample,
     };
@@ -285,7 +338,7 @@ int g4_gen_setup(struct g4_gen_run *r, const struct g4_gen *g, const struct g4_o
 {
     *r = (struct g4_gen_run){ .g = g };
     if (check_modes(g, err) || make_vars(g, &r->vars, err) || take_texts(r, opts, err) || choose_chat(r, err) ||
-        (!r->chat && (choose_input(r, err) || choose_output(r, err))) || take_tools(r, err))
+        (!r->chat && (choose_input(r, err) || choose_output(r, err))) || take_tools(r, err) || take_constraint(r, err))
         return err->code;
     make_request(r);
     g4_opts_key(opts, &r->key);

@@ -148,6 +148,11 @@ typedef struct g4_request {
     const char *operand;     /* instruction put before the last user text; may be NULL */
     const char *tools;       /* JSON array of function declarations, for records without `tools`; may be NULL */
     uint32_t budget;         /* tokens it may generate whatever its options say (then G4_FINISH_BUDGET); 0: no limit */
+    const char *schema;      /* JSON Schema that the answer must satisfy, for records without one; may be NULL */
+    const char *regex;       /* expression that the whole answer must match; may be NULL */
+    const char *choices;     /* JSON array of strings, one of which the answer must be; may be NULL */
+    bool any_order;          /* schema: members in any order, not only the schema's */
+    bool schema_lax;         /* schema: keywords that cannot be enforced are checked afterwards */
     bool raw;                /* the prompt is fed as it is, after <bos>: no chat format */
     uint32_t sample;         /* sample number; part of the random key */
     void *user;              /* comes back in every event */
@@ -170,6 +175,7 @@ typedef struct g4_result {       /* borrowed until the next call on the engine *
     const char *thinking;
     size_t thinking_len;         /* 0: none */
     const char *tool_calls;      /* JSON array in OpenAI shape, or NULL */
+    const char *data;            /* the answer as JSON, when it was constrained and is complete; or NULL */
     const char *messages;        /* JSON array, the conversation with the new turn; NULL: not asked */
     const char *logprobs;        /* JSON, or NULL */
     const char *note;            /* JSON array of parse errors of tool calls, or NULL */

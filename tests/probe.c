@@ -16,6 +16,7 @@ static const struct {
     { "logits", probe_logits },
     { "render", probe_render },
     { "parse", probe_parse },
+    { "schema", probe_schema },
 };
 
 const char *probe_option(int argc, char **argv, const char *name, const char *fallback)

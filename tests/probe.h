@@ -13,6 +13,7 @@ int probe_decode(int argc, char **argv);
 int probe_logits(int argc, char **argv);
 int probe_render(int argc, char **argv);
 int probe_parse(int argc, char **argv);
+int probe_schema(int argc, char **argv);
 
 /* Calls one() for every line of stdin and prints what it appends to out, a line
  * each.  A line that is not JSON, and one() failing, prints {"error":{...}}.

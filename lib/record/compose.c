@@ -34,7 +34,7 @@ enum { /* members that are dropped only when they are written anew */
 
 static bool replaced(g4_json key, unsigned anew)
 {
-    static const char *const generated[] = { "text", "thinking", "tool_calls", "finish_reason", "usage",
+    static const char *const generated[] = { "text", "thinking", "data", "tool_calls", "finish_reason", "usage",
                                              "model", "seed", "logprobs", "error" };
     for (size_t i = 0; i < sizeof generated / sizeof *generated; i++)
         if (g4_json_is(key, generated[i])) return true;
@@ -120,6 +120,7 @@ void g4_compose_result(const struct g4_compose *c, const g4_record *r, uint32_t 
     }
     put_text(out, "text", res->text, res->text_len);
     if (res->thinking_len) put_text(out, "thinking", res->thinking, res->thinking_len);
+    put_json(out, "data", res->data);
     put_json(out, "tool_calls", res->tool_calls);
     if (chat) put_json(out, "messages", res->messages);
     const char *finish = g4_finish_name(res->finish);

@@ -92,15 +92,25 @@ static void batch_options(g4_json body, g4_str *options)
     }
 }
 
+/* response_format: text, json_object, json_schema. */
+static int batch_schema(g4_json format, g4_json *schema, g4_err *err)
+{
+    const g4_json type = g4_json_get(format, "type");
+    if (!given(format) || g4_json_is(type, "text")) return G4_OK;
+    if (g4_json_is(type, "json_object")) *schema = G4_SV("{\"type\":\"object\"}");
+    else if (g4_json_is(type, "json_schema")) *schema = g4_json_path(format, "json_schema", "schema");
+    return given(*schema) ? G4_OK : g4_fail(err, G4_ESCHEMA, "'response_format' must be of type text, json_object or json_schema (with 'json_schema.schema')");
+}
+
 static int batch_request(g4_json body, g4_str *out, g4_err *err)
 {
+    g4_json schema = {0};
     int64_t n = 1;
     const g4_json format = g4_json_get(body, "response_format"), messages = g4_json_get(body, "messages");
     if (g4_json_type(messages) != G4_JSON_ARRAY) return g4_fail(err, G4_EINPUT, "'body' has no 'messages'");
     if (given(g4_json_get(body, "n")) && (!g4_json_i64(g4_json_get(body, "n"), &n) || n != 1))
         return g4_fail(err, G4_EINPUT, "'n' other than 1 is not taken from 'body': use --samples");
-    if (given(format) && !g4_json_is(g4_json_get(format, "type"), "text"))
-        return g4_fail(err, G4_ESCHEMA, "'response_format' is not supported yet");
+    if (batch_schema(format, &schema, err)) return G4_ESCHEMA;
     g4_str options = {0};
     g4_str_addc(&options, '{');
     batch_options(body, &options);
@@ -108,6 +118,7 @@ static int batch_request(g4_json body, g4_str *out, g4_err *err)
     g4_str_addc(out, '{');
     member(out, "messages", messages);
     if (given(g4_json_get(body, "tools"))) member(out, "tools", g4_json_get(body, "tools"));
+    if (schema.p) member(out, "schema", schema);
     member(out, "options", (g4_json){ options.p, options.n });
     g4_str_addc(out, '}');
     g4_str_free(&options);
@@ -211,8 +222,6 @@ void g4_request_make(g4_record *r, bool prefill, g4_sv parts)
     const g4_json asked = r->batch ? body : root;
     r->has_chat = given(g4_json_get(asked, "messages")) || given(g4_json_get(asked, "tools"));
     if (r->batch) batch_request(body, &r->request, &r->err);
-    else if (given(g4_json_get(root, "schema")))
-        g4_fail(&r->err, G4_ESCHEMA, "'schema' is not supported yet");
     if (r->err.code || !parts.n) return;
     g4_str with = {0};
     const g4_sv base = g4_record_request(r);

@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "text/automaton_impl.h"
 
-enum { FEW = 600, MAX_KEPT = 96 << 20 };
+enum { FEW = 600, MAX_KEPT = 32 << 20 };
 
 struct g4_mask_memo {
     uint32_t n;          /* ids; UINT32_MAX: bits */

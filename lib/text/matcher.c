@@ -160,6 +160,11 @@ void g4_matcher_rollback(g4_matcher *m, size_t n)
     m->at = m->n_queue = 0;
 }
 
+g4_sv g4_matcher_text(g4_matcher *m)
+{
+    return (g4_sv){ m->scan.text.p ? m->scan.text.p : "", m->scan.kept };
+}
+
 bool g4_matcher_done(g4_matcher *m)
 {
     find_again(m);

@@ -40,7 +40,7 @@ int g4_schema_refuse(struct g4_lower *l, g4_json schema, const char *keyword, co
 {
     g4_str place = {0};
     put_place(l->root, schema.p, &place);
-    const int rc = g4_fail(l->err, G4_ESCHEMA, "'%s' at '%.150s' in the schema: %s", keyword, place.n ? place.p : "/", what);
+    const int rc = g4_fail(l->err, G4_ESCHEMA, "'%s' at '#%.150s' in the schema: %s", keyword, place.n ? place.p : "", what);
     g4_str_free(&place);
     return rc;
 }
@@ -128,10 +128,10 @@ static int unenforced(struct g4_lower *l, g4_json schema, const char *name, g4_j
 {
     const bool can_check = is_one_of(key, checked, sizeof checked / sizeof *checked);
     g4_str place = {0};
-    if (!can_check) return g4_schema_refuse(l, schema, name, "is not known, so it cannot be enforced");
-    if (!l->p.lax) return g4_schema_refuse(l, schema, name, "cannot be enforced while the answer is generated (--schema-lax checks it afterwards)");
+    if (!can_check) return g4_schema_refuse(l, schema, name, "not known, so it cannot be enforced");
+    if (!l->p.lax) return g4_schema_refuse(l, schema, name, "it cannot be enforced while the answer is generated (--schema-lax checks it afterwards)");
     put_place(l->root, schema.p, &place);
-    g4_log(G4_LOG_WARN, "'%s' at '%s' in the schema is only checked when the answer is complete", name, place.n ? place.p : "/");
+    g4_log(G4_LOG_WARN, "'%s' at '#%s' in the schema is only checked when the answer is complete", name, place.n ? place.p : "");
     g4_str_free(&place);
     return G4_OK;
 }

@@ -1,6 +1,6 @@
 /* verb/engine: opening an engine, what it says of itself, and text without
  * generation. */
-#include "verb/impl.h"
+#include "verb/constrain.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +79,7 @@ void g4_engine_free(g4_engine *e)
         e->first = t->next;
         g4_task_free(t);
     }
+    g4_constrain_forget(e);
     g4_core_free(e->core);
     free(e->digest);
     free(e);

@@ -4,7 +4,7 @@
  * thought; g4_step hands out what is new, a piece a task at a time, before it
  * runs the next batch.  What may be the beginning of a stop string is held back. */
 #define _GNU_SOURCE /* memmem */
-#include "verb/impl.h"
+#include "verb/constrain.h"
 
 #include <math.h>
 #include <poll.h>
@@ -19,6 +19,7 @@ void g4_task_free(g4_task *t)
     if (t->seq) g4_core_drop(t->engine->core, t->seq);
     g4_parse_free(t->parse);
     g4_budget_free(t->budget);
+    g4_constrain_end(t);
     g4_ask_free(&t->ask);
     g4_str_free(&t->answer);
     g4_str_free(&t->thought);
@@ -29,6 +30,7 @@ void g4_task_free(g4_task *t)
     free(t->messages);
     free(t->logprobs);
     free(t->note);
+    free(t->data);
     free(t);
 }
 
@@ -63,6 +65,9 @@ static g4_seq *submit_seq(g4_engine *e, g4_task *t, uint32_t sample, g4_err *err
     if (t->budget)
         p.guides[p.n_guide++] = (struct g4_guide){ .self = t->budget, .forced = g4_budget_forced,
                                                    .accept = g4_budget_accept, .rollback = g4_budget_rollback };
+    if (t->guide)
+        p.guides[p.n_guide++] = (struct g4_guide){ .self = t->guide, .mask = g4_answer_mask, .forced = g4_answer_forced,
+                                                   .accept = g4_answer_accept, .rollback = g4_answer_rollback };
     return g4_core_submit(e->core, &p, err);
 }
 
@@ -78,6 +83,7 @@ g4_task *g4_submit(g4_engine *e, const g4_request *r, g4_err *err)
     const struct g4_parse_params pp = { .tok = tok, .format = format, .open_thought = t->ask.open_thought, .tools = t->ask.tools };
     t->parse = g4_parse_new(&pp);
     if (t->ask.opt.think > 0) t->budget = g4_budget_new(tok, format, (uint32_t)t->ask.opt.think, t->ask.open_thought);
+    if (g4_constrain_begin(t, err)) goto fail;
     if (!(t->seq = submit_seq(e, t, r->sample, err))) goto fail;
     t->prev = e->last;
     *(e->last ? &e->last->next : &e->first) = t;

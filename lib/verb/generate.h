@@ -16,4 +16,8 @@ int g4_options_read(g4_json options, g4_options *o, g4_err *err);
  * them.  *ids is the caller's. */
 int g4_request_ids(g4_engine *e, const g4_request *r, int32_t **ids, size_t *n, g4_err *err);
 
+/* Can what the request's own fields (schema, regex, choices) ask of the answer be had?  G4_ESCHEMA names what
+ * is refused and where it stands. */
+int g4_constraint_check(const g4_request *r, g4_err *err);
+
 #endif

@@ -4,11 +4,21 @@
 
 #include "base/mem.h"
 #include "engine/engine.h"
+#include "text/answer.h"
 #include "text/budget.h"
 #include "text/parse.h"
 #include "verb/generate.h"
 
 enum { G4_MAX_STOP = 64 };
+
+enum g4_constrain_kind { G4_CONSTRAIN_NONE, G4_CONSTRAIN_SCHEMA, G4_CONSTRAIN_REGEX, G4_CONSTRAIN_CHOICES };
+
+struct g4_constrain_spec {   /* what the answer must be */
+    enum g4_constrain_kind kind;
+    g4_json schema, choices;
+    const char *regex;
+    bool any_order, lax;
+};
 
 /* A request as understood: options resolved, conversation composed, prompt
  * rendered.  Spans live in the arena. */
@@ -23,6 +33,7 @@ struct g4_ask {
     bool raw;                /* fed as it is, no chat format */
     bool open_thought, prefill;
     uint32_t budget;         /* tokens it may generate at most; 0: no limit */
+    struct g4_constrain_spec constrain;
     struct g4_chat_out chat; /* segments of the prompt, BOS first */
     int32_t *ids;            /* malloc'ed */
     size_t n_ids;
@@ -48,7 +59,9 @@ struct g4_task {
     uint32_t n_token;
     bool done;
     g4_result result;
-    char *tool_calls, *messages, *logprobs, *note;
+    struct g4_constraint *constraint; /* see verb/constrain.c */
+    g4_answer *guide;
+    char *tool_calls, *messages, *logprobs, *note, *data;
 };
 
 struct g4_engine {
@@ -59,6 +72,8 @@ struct g4_engine {
     uint32_t n_task;
     g4_task *gone;           /* handed out as DONE; freed at the next call */
     bool woke;               /* the last g4_step came back because a descriptor was ready */
+    struct g4_constraint *constraints; /* compiled ones */
+    g4_pieces *pieces;       /* the vocabulary by bytes; NULL: not needed yet */
     bool told_think;         /* the warning that this model cannot think was given */
 };
 
@@ -74,7 +89,11 @@ int g4_options_finish(g4_options *o, const struct g4_gen_defaults *d, g4_err *er
 int g4_ask_read(g4_engine *e, const g4_request *r, struct g4_ask *ask, g4_err *err);
 void g4_ask_free(struct g4_ask *ask);
 
+/* constrain.c: the vocabulary by its bytes, made when it is first asked for. */
+const g4_pieces *g4_engine_pieces(g4_engine *e);
+
 /* result.c */
+void g4_message_text(g4_json message, g4_str *out);              /* its content's text */
 void g4_result_token(g4_task *t, const struct g4_tok_event *ev); /* a log-probability entry */
 void g4_result_finish(g4_task *t);                               /* calls, messages, log-probabilities */
 

@@ -118,17 +118,53 @@ static int default_tools(struct reader *d)
     return rc ? rc : want_type(d->ask->tools, G4_JSON_ARRAY, "tools", "an array", d->err);
 }
 
+/* A caller's text as JSON that lives as long as the request. */
+static int default_json(struct reader *d, const char *text, const char *name, g4_json *out)
+{
+    g4_err why = {0};
+    const size_t n = strlen(text);
+    if (!g4_json_check(g4_arena_strndup(&d->ask->arena, text, n), n, out, &why)) return 0;
+    return g4_fail(d->err, G4_ESCHEMA, "'%s': %s", name, why.msg);
+}
+
+/* What the answer must be: the record's own word, or the caller's. */
+static int read_constraint(struct reader *d, g4_json root)
+{
+    const g4_request *r = d->r;
+    struct g4_constrain_spec *s = &d->ask->constrain;
+    const g4_json schema = g4_json_get(root, "schema"), regex = g4_json_get(root, "regex"), choices = g4_json_get(root, "choices");
+    const bool own = given(schema) || given(regex) || given(choices);
+    int rc = 0;
+    s->any_order = r->any_order;
+    s->lax = r->schema_lax;
+    if (given(schema) + given(regex) + given(choices) + (!own && r->schema) + (!own && r->regex) + (!own && r->choices) > 1)
+        return g4_fail(d->err, G4_EINPUT, "only one of 'schema', 'regex' and 'choices' can be given");
+    if (want_type(regex, G4_JSON_STRING, "regex", "a string", d->err) || want_type(choices, G4_JSON_ARRAY, "choices", "an array", d->err))
+        return G4_EINPUT;
+    s->schema = schema;
+    s->choices = choices;
+    if (!own && r->schema) rc = default_json(d, r->schema, "schema", &s->schema);
+    if (!own && r->choices) rc = default_json(d, r->choices, "choices", &s->choices);
+    if (given(regex)) {
+        char *text = g4_json_dup(regex);
+        s->regex = g4_arena_strndup(&d->ask->arena, text, strlen(text));
+        free(text);
+    } else if (!own && r->regex) {
+        s->regex = g4_arena_strndup(&d->ask->arena, r->regex, strlen(r->regex));
+    }
+    s->kind = given(s->schema) ? G4_CONSTRAIN_SCHEMA : s->regex ? G4_CONSTRAIN_REGEX : given(s->choices) ? G4_CONSTRAIN_CHOICES : G4_CONSTRAIN_NONE;
+    return rc;
+}
+
 static int read_record(struct reader *d, g4_json root)
 {
-    static const char *const later[] = { "schema", "regex", "choices" };
     struct g4_ask *ask = d->ask;
     if (g4_json_type(root) != G4_JSON_OBJECT) return g4_fail(d->err, G4_EINPUT, "the record is not an object");
-    for (size_t i = 0; i < sizeof later / sizeof *later; i++)
-        if (given(g4_json_get(root, later[i]))) return g4_fail(d->err, G4_ESCHEMA, "'%s' is not supported yet", later[i]);
     if (d->r->options) ask->opt = *d->r->options;
     ask->budget = d->r->budget;
     g4_options own = {0};
-    int rc = g4_options_parse(g4_json_get(root, "options"), &own, &ask->arena, d->err);
+    int rc = read_constraint(d, root);
+    if (!rc) rc = g4_options_parse(g4_json_get(root, "options"), &own, &ask->arena, d->err);
     if (rc) return rc;
     g4_options_merge(&ask->opt, &own);
     rc = g4_options_finish(&ask->opt, g4_model_defaults(g4_core_model(d->e->core)), d->err);

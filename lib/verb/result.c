@@ -1,6 +1,6 @@
 /* verb/result: what a finished task hands out, as JSON: tool calls in OpenAI shape,
  * the conversation with the new turn, log-probabilities. */
-#include "verb/impl.h"
+#include "verb/constrain.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -119,11 +119,16 @@ static void add_content(g4_str *out, g4_json content)
     for (g4_json_it it = g4_json_iter(content); g4_json_next(&it);) g4_json_str(g4_json_get(it.value, "text"), out);
 }
 
+void g4_message_text(g4_json message, g4_str *out)
+{
+    add_content(out, g4_json_get(message, "content"));
+}
+
 /* The new turn; with prefill it holds what it went on from too. */
 static void put_turn(const g4_task *t, g4_str *s, g4_json before)
 {
     g4_str text = {0};
-    if (t->ask.prefill) add_content(&text, g4_json_get(before, "content"));
+    if (t->ask.prefill) g4_message_text(before, &text);
     g4_str_add(&text, t->answer.p, t->answer.n);
     g4_str_adds(s, "{\"role\":\"assistant\",\"content\":");
     g4_json_put_str(s, text.p ? text.p : "", text.n);
@@ -177,4 +182,5 @@ void g4_result_finish(g4_task *t)
     r->seed = t->ask.opt.seed;
     g4_seq_times(t->seq, &r->prompt_ms, &r->decode_ms);
     if (t->tool_calls && r->finish == G4_FINISH_STOP) r->finish = G4_FINISH_TOOL_CALLS;
+    g4_constrain_judge(t);
 }

@@ -73,9 +73,9 @@ run "$gen" -j --null-out <pass.jsonl
 is '... ended as wanted' "$(tr -cd '\0' <out | wc -c)" 2
 run "$gen" -j -q --prefill --max-tokens 3 <pass.jsonl
 is '--prefill goes on with the turn' "$(sed -n 2p out | jq -c 'has("text")')" true
-echo '{"prompt":"a","schema":{"type":"object"}}' >in
+echo '{"prompt":"a","schema":{"not":{}}}' >in
 run "$gen" -j -q <in
-is 'a schema is refused, not ignored' "$(jq -r .error.code out)" schema
+is 'a keyword that cannot be enforced is refused, not ignored' "$(jq -r .error.code out)" schema
 echo '{"messages":[{"role":"user","content":[{"type":"image","path":"x.png"}]}]}' >in
 run "$gen" -j -q <in
 is 'media are refused' "$(jq -r .error.code out)" media

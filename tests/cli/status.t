@@ -22,7 +22,7 @@ for bad in --nonsense '-Z' '--max-tokens x' '--max-tokens 0' '--temperature -1' 
 done
 run "$gen" -i '.[' x </dev/null
 is '2: a jq program that does not compile' $status 2
-for later in schema tools regex choices mcp; do
+for later in tools mcp; do
     run "$gen" --$later x y </dev/null
     is "2: --$later is refused" "$status $(grep -c 'not supported yet' err)" '2 1'
 done

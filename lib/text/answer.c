@@ -1,0 +1,169 @@
+/* text/answer: see answer.h. */
+#include "text/answer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "text/parse.h"
+
+enum { BACK = 256, MAX_STOP = 16 };
+
+enum mode { WAIT, THOUGHT, VALUE, CALL, END };
+
+struct g4_answer {
+    g4_matcher *m;
+    int32_t open, close, call;   /* pieces; -1: there are none */
+    int32_t stop[MAX_STOP];
+    size_t n_stop;
+    uint32_t max_tokens;
+    uint32_t *bits;
+    enum mode mode;
+    uint8_t past[BACK];          /* [i % BACK]: the mode before id number i */
+    bool fed[BACK];              /* and whether the matcher got it */
+    size_t n;
+};
+
+static int32_t find(const g4_tokenizer *t, const char *piece)
+{
+    return g4_tokenizer_find(t, piece, strlen(piece));
+}
+
+static void begin_value(g4_answer *a)
+{
+    a->mode = VALUE;
+    /* One token is left for the end of the turn. */
+    g4_matcher_limit(a->m, a->max_tokens > a->n ? a->max_tokens - (uint32_t)a->n - 1 : 0);
+}
+
+g4_answer *g4_answer_new(const struct g4_answer_params *p)
+{
+    g4_answer *a = g4_alloc(sizeof *a);
+    const bool gemma4 = p->format == G4_CHAT_GEMMA4_SMALL || p->format == G4_CHAT_GEMMA4_LARGE;
+    const bool can_think = gemma4 || p->format == G4_CHAT_GEMMA3;
+    a->m = p->matcher;
+    a->open = p->think && can_think ? find(p->tok, gemma4 ? "<|channel>" : "<unused94>") : -1;
+    a->close = can_think ? find(p->tok, gemma4 ? "<channel|>" : "<unused95>") : -1;
+    a->call = !p->tools ? -1 : gemma4 ? find(p->tok, "<|tool_call>") : find(p->tok, "<start_function_call>");
+    a->max_tokens = p->max_tokens;
+    const int32_t response[] = { find(p->tok, "<|tool_response>"), find(p->tok, "<start_function_response>") };
+    for (size_t i = 0; i < p->n_stop && a->n_stop < MAX_STOP; i++) /* waiting for a tool is no way to end a value */
+        if (p->stop[i] != response[0] && p->stop[i] != response[1]) a->stop[a->n_stop++] = p->stop[i];
+    a->bits = g4_alloc(((size_t)p->n_vocab + 31) / 32 * sizeof *a->bits);
+    if (p->open_thought && a->close >= 0) a->mode = THOUGHT;
+    else if (a->open >= 0 || a->call >= 0) a->mode = WAIT;
+    else begin_value(a);
+    return a;
+}
+
+void g4_answer_free(g4_answer *a)
+{
+    if (!a) return;
+    g4_matcher_free(a->m);
+    free(a->bits);
+    free(a);
+}
+
+static void set(uint32_t *bits, int32_t id, uint32_t n_vocab, bool on)
+{
+    if (id < 0 || (uint32_t)id >= n_vocab) return;
+    if (on) bits[id / 32] |= 1u << (id & 31);
+    else bits[id / 32] &= ~(1u << (id & 31));
+}
+
+bool g4_answer_mask(void *self, uint32_t *mask, uint32_t n_vocab)
+{
+    g4_answer *a = self;
+    const size_t words = ((size_t)n_vocab + 31) / 32;
+    uint32_t any = 0;
+    if (a->mode == CALL || a->mode == END) return false;
+    if (a->mode == THOUGHT) { /* an answer must follow it */
+        for (size_t i = 0; i < a->n_stop; i++) set(mask, a->stop[i], n_vocab, false);
+        return true;
+    }
+    g4_matcher_mask(a->m, a->bits, n_vocab);
+    if (a->mode == WAIT) {
+        set(a->bits, a->open, n_vocab, true);
+        set(a->bits, a->call, n_vocab, true);
+    }
+    for (size_t i = 0; i < words; i++) any |= a->bits[i];
+    /* Nothing at all is possible: the turn ends here, and what there is will be found wanting. */
+    if (!any || g4_matcher_done(a->m))
+        for (size_t i = 0; i < a->n_stop; i++) set(a->bits, a->stop[i], n_vocab, true);
+    for (size_t i = 0; i < words; i++) mask[i] &= a->bits[i];
+    return true;
+}
+
+size_t g4_answer_forced(void *self, const int32_t **ids)
+{
+    g4_answer *a = self;
+    if (a->mode != VALUE) return 0;
+    if (a->n_stop && (g4_matcher_over(a->m) || g4_matcher_dead(a->m))) {
+        *ids = a->stop;
+        return 1;
+    }
+    return g4_matcher_forced(a->m, ids);
+}
+
+static bool is_stop(const g4_answer *a, int32_t id)
+{
+    for (size_t i = 0; i < a->n_stop; i++)
+        if (a->stop[i] == id) return true;
+    return false;
+}
+
+void g4_answer_accept(void *self, int32_t id)
+{
+    g4_answer *a = self;
+    const size_t at = a->n % BACK;
+    a->past[at] = (uint8_t)a->mode;
+    a->fed[at] = false;
+    a->n++;
+    if (a->mode == THOUGHT) {
+        if (id == a->close) begin_value(a);
+        return;
+    }
+    if (a->mode == CALL || a->mode == END) return;
+    if (a->mode == WAIT && id == a->open) {
+        a->mode = THOUGHT;
+    } else if (a->mode == WAIT && id == a->call) {
+        a->mode = CALL;
+    } else if (is_stop(a, id)) {
+        a->mode = END;
+    } else {
+        if (a->mode == WAIT) {
+            a->n--;
+            begin_value(a); /* this token is its first */
+            a->n++;
+        }
+        a->fed[at] = true;
+        g4_matcher_accept(a->m, id);
+    }
+}
+
+void g4_answer_rollback(void *self, size_t n)
+{
+    g4_answer *a = self;
+    size_t fed = 0;
+    if (n > BACK) n = BACK;
+    if (n > a->n) n = a->n;
+    if (!n) return;
+    for (size_t i = 0; i < n; i++) fed += a->fed[(a->n - 1 - i) % BACK];
+    a->n -= n;
+    a->mode = (enum mode)a->past[a->n % BACK];
+    g4_matcher_rollback(a->m, fed);
+}
+
+bool g4_answer_complete(g4_answer *a)
+{
+    return (a->mode == VALUE || a->mode == END) && g4_matcher_done(a->m);
+}
+
+g4_sv g4_answer_text(g4_answer *a)
+{
+    return g4_matcher_text(a->m);
+}
+
+bool g4_answer_called(g4_answer *a)
+{
+    return a->mode == CALL;
+}
