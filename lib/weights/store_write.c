@@ -69,8 +69,13 @@ static void put_member(g4_str *s, const char *key, const char *value)
 static bool is_multi(const struct g4_store_entry *e)
 {
     size_t models = 0;
-    for (size_t i = 0; i < e->n; i++) models += !strcmp(e->file[i].role, "model");
-    return models != 1 || strstr(e->file[0].path, ".safetensors");
+    bool folder = false;
+    for (size_t i = 0; i < e->n; i++) {
+        const bool is = !strcmp(e->file[i].role, "model");
+        models += is;
+        folder |= is && strstr(e->file[i].path, ".safetensors");
+    }
+    return models != 1 || folder;
 }
 
 /* views/NAME/PATH -> ../../blobs/sha256-HEX, one more ../ for each folder of PATH. */
