@@ -66,7 +66,7 @@ static inline void fit_q45_0(const vf *x, const vf *w, float N, struct blocks *b
     if (w) {
         const struct symmetric f = fit_symmetric(x, w, 32, N);
         b->d = f.scale;
-        for (int j = 0; j < 32; j++) b->code[j] = whole(f.inv * x[j], -N, N - 1) + all(N);
+        for (int j = 0; j < 32; j++) b->code[j] = symmetric_code(&f, x[j], N);
         return;
     }
     b->d = extreme(x, 32) / all(-N);

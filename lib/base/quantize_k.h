@@ -214,7 +214,7 @@ static inline void recode_symmetric(const vf *x, int n, float N, const struct sy
     for (int l = 0; l < LANES; l++) d[l] = scale[l];
     const vi none = d == all(0);
     for (int j = 0; j < n; j++)
-        code[j] = pick(none, whole(f->inv * x[j], -N, N - 1), whole(x[j] / d, -N, N - 1)) + all(N);
+        code[j] = pick(none, symmetric_code(f, x[j], N), whole(x[j] / d, -N, N - 1) + all(N));
 }
 
 static void block_q6_k(const float *x, const float *im, uint8_t *y)

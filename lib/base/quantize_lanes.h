@@ -147,6 +147,12 @@ struct symmetric {
     vf inv;   /* code = whole(inv * x, -N, N - 1) */
 };
 
+/* The code as it is stored, plus N; 0 throughout a group of zeros. */
+static inline vf symmetric_code(const struct symmetric *f, vf x, float N)
+{
+    return pick(f->inv == all(0), all(0), whole(f->inv * x, -N, N - 1) + all(N));
+}
+
 /* Of 19 grids around the one that gives the extreme the code -N: the one with the
  * largest weighted gain, its scale refitted by least squares. */
 static inline struct symmetric fit_symmetric(const vf *x, const vf *w, int n, float N)
