@@ -24,6 +24,8 @@ static const struct g4_opt options[] = {
     TITLE("The store"),
     FLAG(0, "list", list, ONCE, "list the models of every store on this machine"),
     FLAG(0, "where", where, ONCE, "print the path of each operand's model"),
+    FLAG(0, "info", info, ONCE, "say what each operand's model is, holds and needs"),
+    { 'c', "context", G4_OPTK_UINT, "N", AT(context), "tokens of context for the memory that --info tells", 0, 0, 1, 1 << 30, NULL, NULL },
     FLAG(0, "rm", rm, ONCE, "remove each operand's model from g4's store"),
     FLAG(0, "gc", gc, ONCE, "remove what no model of g4's store needs"),
     FLAG(0, "verify", verify, ONCE, "compare models with their SHA-256 (operands, or all)"),
@@ -69,13 +71,14 @@ const struct g4_opt_command g4_pull_command = {
     .summary = "fetches models, and keeps them",
     .synopsis = "[options] REFERENCE...\n"
                 "--list | --aliases | --gc\n"
-                "--where | --rm NAME...\n"
+                "--where | --info | --rm NAME...\n"
                 "--verify [NAME...]\n"
                 "--convert DIR --to FILE [--quantize TYPE]\n",
     .examples = "  g4-pull gemma4:e2b\n"
                 "  g4-pull --dry-run ggml-org/gemma-4-E4B-it-GGUF:Q8_0\n"
                 "  g4-gen -m \"$(g4-pull --print-path gemma3:270m)\" 'Name three uses of a paper clip.'\n"
-                "  g4-pull --list\n",
+                "  g4-pull --list\n"
+                "  g4-pull --convert gemma-3-270m/ --to gemma-3-270m.gguf --quantize q8_0\n",
     .opts = options,
     .bits = offsetof(struct g4_pull, bits),
 };

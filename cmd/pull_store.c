@@ -9,7 +9,7 @@
 
 bool g4_pull_is_local(const struct g4_pull *p)
 {
-    return p->list || p->where || p->rm || p->gc || p->verify || p->aliases;
+    return p->list || p->where || p->rm || p->gc || p->verify || p->aliases || p->info;
 }
 
 static void size_text(uint64_t bytes, char out[16])
@@ -298,14 +298,14 @@ int g4_pull_local(const struct g4_pull *p, const struct g4_opts *opts, g4_err *e
 {
     const struct g4_opt_list *names = &opts->operands;
     int rc = 0;
-    if (p->list + p->where + p->rm + p->gc + p->verify + p->aliases > 1)
-        return g4_fail(err, G4_EUSAGE, "--list, --where, --rm, --gc, --verify and --aliases exclude each other");
+    if (p->list + p->where + p->rm + p->gc + p->verify + p->aliases + p->info > 1)
+        return g4_fail(err, G4_EUSAGE, "--list, --where, --rm, --gc, --verify, --aliases and --info exclude each other");
     if ((p->list || p->gc || p->aliases) && names->n) return g4_fail(err, G4_EUSAGE, "'%s': no name is wanted here", names->v[0]);
-    if ((p->where || p->rm) && !names->n) return g4_fail(err, G4_EUSAGE, "no model is named");
+    if ((p->where || p->rm || p->info) && !names->n) return g4_fail(err, G4_EUSAGE, "no model is named");
     if (p->list) return list(p);
     if (p->aliases) return aliases(p, err);
     if (p->verify) return verify(p, opts, err);
     if (p->gc) return gc(err);
-    for (size_t i = 0; i < names->n && !rc; i++) rc = p->rm ? rm(names->v[i], err) : where(names->v[i], err);
+    for (size_t i = 0; i < names->n && !rc; i++) rc = p->rm ? rm(names->v[i], err) : p->info ? g4_pull_info(p, names->v[i], err) : where(names->v[i], err);
     return rc;
 }

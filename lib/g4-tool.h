@@ -21,6 +21,8 @@
 #include "call/tape.h"
 #include "call/tools.h"
 #include "call/turn.h"
+#include "engine/need.h"
+#include "model/card.h"
 #include "model/convert.h"
 #include "model/recipe.h"
 #include "record/compose.h"

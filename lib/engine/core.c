@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "engine/need.h"
 #include "engine/sample.h"
 
 enum { DEFAULT_CHUNK = 512, SMALL_ROWS = 16, ECHO_OUTS = 32, MAX_PARALLEL = 1024, TURN_CUTS = 2 };
@@ -192,16 +193,8 @@ uint32_t g4_core_threads(const g4_core *c)
 uint64_t g4_core_memory(const g4_core *c)
 {
     if (!c->device) return 0;
-    const struct g4_hparams *hp = g4_model_hp(c->model);
-    uint64_t width = 0;
-    for (uint32_t i = 0; i < hp->n_layer; i++) {
-        const struct g4_layer_hp *l = &hp->layer[i];
-        const uint64_t w = 2ull * l->d_ff + (hp->n_head * 2ull + 2 * l->n_kv) * l->d_head;
-        if (w > width) width = w;
-    }
-    width += 6ull * hp->d_model + 2ull * hp->n_layer * hp->d_ple;
     const uint64_t rows = (uint64_t)c->net_rows[0] + c->net_rows[1], outs = (uint64_t)c->net_out[0] + c->net_out[1];
-    return g4_kv_memory(&c->want, &c->sizes) + 4 * (rows * width + outs * hp->n_vocab);
+    return g4_kv_memory(&c->want, &c->sizes) + g4_need_work(g4_model_hp(c->model), rows, outs);
 }
 
 /* ---- ends of turns ------------------------------------------------------ */

@@ -176,23 +176,6 @@ static void put_name(struct g4_convert_plan *c)
     g4_str_free(&s);
 }
 
-/* `license: NAME` of the model card's front matter. */
-static void put_license(struct g4_convert_plan *c)
-{
-    const g4_sv card = g4_weights_file(c->w, "README.md");
-    const char *p = card.p, *end = p + card.n;
-    if (card.n < 4 || memcmp(p, "---\n", 4) != 0) return;
-    for (p += 4; p < end && (end - p < 3 || memcmp(p, "---", 3) != 0);) {
-        const char *line = p, *stop = memchr(p, '\n', (size_t)(end - p));
-        if (!stop) stop = end;
-        p = stop < end ? stop + 1 : end;
-        if (stop - line < 9 || memcmp(line, "license: ", 9) != 0) continue;
-        while (stop > line + 9 && (unsigned char)stop[-1] <= ' ') stop--;
-        if (stop > line + 9) g4_gguf_str(c->out, "general.license", (g4_sv){ line + 9, (size_t)(stop - line - 9) });
-        return;
-    }
-}
-
 static int put_general(struct g4_convert_plan *c, const struct g4_hparams *hp, g4_err *err)
 {
     g4_err e = {0};
@@ -207,7 +190,8 @@ static int put_general(struct g4_convert_plan *c, const struct g4_hparams *hp, g
     if (g4_json_f64(g4_json_get(gen, "top_p"), &d)) g4_gguf_f32(c->out, "general.sampling.top_p", (float)d);
     if (g4_json_f64(g4_json_get(gen, "temperature"), &d)) g4_gguf_f32(c->out, "general.sampling.temp", (float)d);
     put_name(c);
-    put_license(c);
+    const g4_sv license = g4_card_license(c->w);
+    if (license.n) g4_gguf_str(c->out, "general.license", license);
     return G4_OK;
 }
 

@@ -69,4 +69,7 @@ int g4_defaults_load(g4_model *m, g4_err *err);
 /* The model's own chat template as text, appended to out; nothing when there is none. */
 int g4_template_load(g4_weights *w, g4_str *out, g4_err *err);
 
+/* card.c: `license: NAME` of the front matter of a folder's README.md; {NULL, 0}: none. */
+g4_sv g4_card_license(g4_weights *w);
+
 #endif
