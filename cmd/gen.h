@@ -14,7 +14,7 @@
 
 struct g4_gen { /* the options */
     uint32_t bits; /* G4_OPT_* given; becomes request.set */
-    const char *model, *device, *kv_type;
+    const char *model, *device, *kv_type, *gpu_layers;
     uint32_t threads, context, parallel;
     bool fast_bf16, list_devices;
 

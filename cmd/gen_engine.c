@@ -2,21 +2,38 @@
 #include "gen.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 bool g4_gen_wants_tokens(const struct g4_gen *g)
 {
     return g->tokenize || g->detokenize || g->count || g->dry_run;
 }
 
+/* --gpu-layers: auto is 0, a number is one more than itself. */
+static int read_layers(const char *text, uint32_t *out, g4_err *err)
+{
+    char *end = NULL;
+    *out = 0;
+    if (!text || !strcmp(text, "auto")) return G4_OK;
+    const unsigned long n = strtoul(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || n > 100000) return g4_fail(err, G4_EUSAGE, "--gpu-layers takes a number or auto, not '%s'", text);
+    *out = (uint32_t)n + 1;
+    return G4_OK;
+}
+
 int g4_gen_open(struct g4_gen_run *r, g4_err *err)
 {
     const struct g4_gen *g = r->g;
+    uint32_t gpu_layers;
     if (!g->model)
         return g4_fail(err, G4_EMODEL, "no model is chosen: give one with -m (a file, a folder or a name), or set G4_MODEL");
+    if (read_layers(g->gpu_layers, &gpu_layers, err)) return err->code;
     const g4_engine_params p = {
         .model = g->model,
         .device = g->device,
         .threads = g->threads,
+        .gpu_layers = gpu_layers,
         .context = g->context,
         .parallel = r->text ? 1 : g->parallel,
         .kv_type = g->kv_type,

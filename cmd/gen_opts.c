@@ -63,7 +63,8 @@ enum { RESULT = G4_OPTF_RESULT, NO = G4_OPTF_NO, ONCE = G4_OPTF_ONCE };
 static const struct g4_opt options[] = {
     TITLE("Model and device"),
     { 'm', "model", G4_OPTK_TEXT, "MODEL", AT(model), "a GGUF file, a folder, or a name in a store", 0, 0, 0, 0, "G4_MODEL", NULL },
-    { 'd', "device", G4_OPTK_TEXT, "DEVICE", AT(device), "auto, cpu or ref", 0, 0, 0, 0, "G4_DEVICE", NULL },
+    { 'd', "device", G4_OPTK_TEXT, "DEVICE", AT(device), "auto, cpu, ref, vulkan[:N|:NAME|:UUID]", 0, 0, 0, 0, "G4_DEVICE", NULL },
+    TEXT(0, "gpu-layers", "N|auto", gpu_layers, 0, "layers on the GPU, the others on the CPU (default: what fits)"),
     UINT('t', "threads", threads, 1, 1024, 0, "threads (default: the cores there are)"),
     UINT('c', "context", context, 1, 1 << 24, RESULT, "tokens a record may hold (default: the model's limit)"),
     UINT('P', "parallel", parallel, 1, 4096, 0, "records in flight (default: from memory and cores)"),

@@ -64,7 +64,7 @@ typedef struct g4_engine g4_engine;
 
 typedef struct g4_engine_params {
     const char *model;   /* path to a .gguf or a folder, or a name in a store */
-    const char *device;  /* "auto" (NULL), "cpu", "ref", "vulkan[:N]" */
+    const char *device;  /* "auto" (NULL), "cpu", "ref", "vulkan[:N|:NAME|:UUID]" */
     uint32_t threads;    /* 0: the cores this process may use */
     uint32_t context;    /* tokens a request may hold; 0: the model's own limit */
     uint32_t parallel;   /* requests in flight; 0: chosen from memory and cores */
@@ -73,6 +73,7 @@ typedef struct g4_engine_params {
     bool fast_bf16;      /* bf16 activations for BF16 weights */
     bool no_kv_skip;     /* run prompt rows through the KV-sharing layers too */
     uint32_t chunk;      /* most prompt rows a step; 0: chosen */
+    uint32_t gpu_layers; /* 0: as many layers on the GPU as fit its memory; N + 1: the last N */
     uint32_t turns;      /* prompts whose end stays in the cache for a next turn, whatever was generated since; 0: none */
 } g4_engine_params;
 

@@ -73,4 +73,52 @@ struct rows_args {     /* rows.comp: NORM, L2NORM, ADD, COPY, GATHER, EMBED */
 #define G4_ROWS_GATHER 4
 #define G4_ROWS_EMBED 5
 
+struct resid_args {    /* resid.comp */
+    uint range, cols;
+    float eps, alpha;
+};
+
+struct ple_args {      /* ple.comp */
+    uint range, cols, dim;
+    uint has_table;
+    float eps, beta;
+};
+
+struct heads_args {    /* heads.comp */
+    uint range, n_head, n_kv, d_head;
+    uint pool;         /* of the cache layer */
+    uint flags;        /* G4_HEADS_* */
+    float eps;
+};
+#define G4_HEADS_WQ 1      /* q is normed */
+#define G4_HEADS_WK 2      /* k is normed */
+#define G4_HEADS_NORM_V 4
+#define G4_HEADS_ROPE 8
+
+struct router_args {   /* router.comp, router_pick.comp */
+    uint range, cols, n_expert, k;
+    uint has_own;
+    float eps, alpha;
+};
+#define G4_ROUTER_EXPERTS 8 /* a workgroup of router.comp */
+
+struct pick_args {     /* pick_*.comp */
+    uint cols, n_chunk;
+    uint adjusted;     /* the step changes or masks logits */
+};
+#define G4_PICK_CHUNK 2048
+#define G4_PICK_MOST 256
+
+struct g4_vk_part {    /* of one chunk of logits */
+    float most, sum;   /* sum of exp(x - most) */
+    uint id;           /* the lowest that has `most` */
+};
+
+struct g4_vk_picked {  /* of one row of OUT */
+    uint n_top;
+    float lse, lse_raw, want;
+    uint id[G4_PICK_MOST];
+    float logit[G4_PICK_MOST];
+};
+
 #endif

@@ -5,17 +5,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "base/log.h"
 #include "device/cpu/cpu.h"
+#include "device/split.h"
 #include "device/vulkan/vk.h"
+
+static g4_device *open_gpu(const struct g4_device_params *p, g4_err *err)
+{
+    g4_device *gpu = g4_vulkan_open(p, err);
+    return gpu && p->may_split ? g4_split_open(gpu, p) : gpu;
+}
+
+/* A GPU where there is one that works; else the CPU, and -v says why. */
+static g4_device *open_auto(const struct g4_device_params *p, g4_err *err)
+{
+    struct g4_device_params own = *p;
+    g4_err why = { 0 };
+    own.which = "vulkan";
+    g4_device *gpu = g4_vulkan_likely() ? open_gpu(&own, &why) : NULL;
+    if (gpu) return gpu;
+    if (why.code) g4_log(G4_LOG_VERBOSE, "on the CPU: %s", why.msg);
+    own.which = "cpu";
+    return g4_cpu_open(&own, err);
+}
 
 g4_device *g4_device_open(const struct g4_device_params *p, g4_err *err)
 {
-    struct g4_device_params own = *p;
-    if (!own.which || !*own.which || !strcmp(own.which, "auto")) own.which = "cpu";
-    if (!strcmp(own.which, "cpu") || !strcmp(own.which, "ref")) return g4_cpu_open(&own, err);
-    if (!strcmp(own.which, "vulkan") || !strncmp(own.which, "vulkan:", 7)) return g4_vulkan_open(&own, err);
-    g4_fail(err, G4_EUSAGE, "no such device: '%s' (auto, cpu, ref, vulkan[:N|:NAME|:UUID])", own.which);
+    const char *which = p->which;
+    if (!which || !*which || !strcmp(which, "auto")) return open_auto(p, err);
+    if (!strcmp(which, "cpu") || !strcmp(which, "ref")) return g4_cpu_open(p, err);
+    if (!strcmp(which, "vulkan") || !strncmp(which, "vulkan:", 7)) return open_gpu(p, err);
+    g4_fail(err, G4_EUSAGE, "no such device: '%s' (auto, cpu, ref, vulkan[:N|:NAME|:UUID])", which);
     return NULL;
 }
 

@@ -177,9 +177,16 @@ typedef struct g4_plan g4_plan;
 struct g4_kv_store; /* a device's KV memory */
 
 struct g4_device_params {
-    const char *which;         /* "auto" or NULL, "cpu", "ref", "vulkan..." */
+    const char *which;         /* "auto" or NULL, "cpu", "ref", "vulkan[:N|:NAME|:UUID]" */
     uint32_t threads;
     bool fast_bf16;
+    bool may_split;            /* a model that does not fit a GPU's memory may run on the CPU in part (device/split) */
+    uint32_t gpu_layers;       /* 0: as many layers on the GPU as fit; N + 1: the last N */
+};
+
+struct g4_device_room {        /* a device's own memory */
+    uint64_t bytes;            /* that may still be taken */
+    uint64_t binding;          /* most of it that K or V of one layer may be */
 };
 
 struct g4_device_ops {
@@ -198,6 +205,11 @@ struct g4_device_ops {
     int (*wait)(g4_device *d, g4_err *err);
     /* After wait: rows [0, n) of a buffer in host memory, valid until the next run. */
     const float *(*buf_read)(g4_device *d, g4_plan *p, uint32_t buf, uint32_t n);
+    /* Puts rows [0, n) into a buffer, between runs. */
+    int (*buf_write)(g4_device *d, g4_plan *p, uint32_t buf, uint32_t n, const float *rows, g4_err *err);
+    /* Of devices with memory of their own; NULL: computes in the host's. */
+    struct g4_device_room (*room)(g4_device *d);
+    uint64_t (*weight_bytes)(g4_device *d, const g4_weight *w); /* what a weight takes there */
 };
 
 struct g4_device {             /* first member of every device's own struct */

@@ -45,6 +45,29 @@ static uint32_t choose_context(const struct g4_hparams *hp, uint32_t asked)
     return asked;
 }
 
+/* What the cache may take: a quarter of the host's memory; on a device with its own, half of what the model leaves
+ * there, and where the model does not fit a quarter. */
+static uint64_t cache_budget(const g4_core *c)
+{
+    const uint64_t host = g4_memory_total() / 4;
+    if (!c->device->ops->room) return host;
+    const uint64_t room = c->device->ops->room(c->device).bytes, model = g4_model_bytes(c->model);
+    const uint64_t own = room > model ? (room - model) / 2 : 0;
+    return own > room / 4 ? own : room / 4;
+}
+
+/* False when K or V of a layer is more than the device can bind. */
+static bool can_bind(const g4_core *c, const g4_kv_desc *desc)
+{
+    if (!c->device->ops->room) return true;
+    const uint64_t most = c->device->ops->room(c->device).binding;
+    for (uint32_t i = 0; i < desc->n_layer; i++) {
+        const g4_kv_layer *l = &desc->layers[i];
+        if ((uint64_t)c->sizes.n_block[l->pool] * l->n_kv * G4_KV_BLOCK * l->d_head * (desc->type == G4_F16 ? 2 : 4) > most) return false;
+    }
+    return true;
+}
+
 static int open_cache(g4_core *c, g4_err *err)
 {
     const struct g4_hparams *hp = g4_model_hp(c->model);
@@ -55,7 +78,7 @@ static int open_cache(g4_core *c, g4_err *err)
         .window = c->encoder ? UINT32_MAX / 2 : hp->window,
         .context = choose_context(hp, c->p.context),
         .parallel = c->encoder ? 1 : c->p.parallel < MAX_PARALLEL ? c->p.parallel : MAX_PARALLEL,
-        .budget = g4_memory_total() / 4,
+        .budget = cache_budget(c),
         .turns = c->encoder ? 0 : c->p.turns,
     };
     c->want.chunk = c->p.chunk ? c->p.chunk : DEFAULT_CHUNK;
@@ -65,6 +88,7 @@ static int open_cache(g4_core *c, g4_err *err)
         if (!c->want.block_bytes[pool]) c->want.block_bytes[pool] = g4_kv_block_bytes(&desc, pool);
     }
     g4_kv_plan(&c->want, !c->p.context, &c->sizes);
+    for (; !can_bind(c, &desc) && c->want.budget > 1 << 20; c->want.budget -= c->want.budget / 8) g4_kv_plan(&c->want, !c->p.context, &c->sizes);
     if (c->sizes.context < c->want.context)
         g4_log(G4_LOG_WARN, "context shortened to %u tokens: the cache of %u does not fit this machine",
                c->sizes.context, c->want.context);
@@ -115,7 +139,8 @@ g4_core *g4_core_new(const struct g4_core_params *p, g4_err *err)
     c->encoder = hp->encoder;
     c->n_vocab = hp->n_vocab;
     c->d_model = hp->d_model;
-    const struct g4_device_params dp = { .which = p->device, .threads = p->threads, .fast_bf16 = p->fast_bf16 };
+    const struct g4_device_params dp = { .which = p->device, .threads = p->threads, .fast_bf16 = p->fast_bf16, .may_split = true,
+                                         .gpu_layers = p->gpu_layers };
     c->device = g4_device_open(&dp, err);
     if (!c->device || open_cache(c, err)) goto fail;
     open_step(c);
@@ -459,7 +484,7 @@ static int forward_chunk(g4_core *c, g4_timeline *tl, const int32_t *ids, uint32
         seq[i] = 0;
         out_row[i] = i;
     }
-    const g4_step_seq s = { .table = { tl->table[0], tl->table[1] }, .n_key = tl->n_key + n };
+    const g4_step_seq s = { .table = { tl->table[0], tl->table[1] }, .n_key = tl->n_key + n, .prompt = true };
     const g4_step_buf step = { .n_row = n, .id = ids + tl->n_key, .pos = pos, .seq = seq, .n_out = n,
                                .out_row = out_row, .n_seq = 1, .seqs = &s };
     return g4_plan_run(c->device, c->forward.plan, &step, err);

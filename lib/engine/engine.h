@@ -16,6 +16,7 @@ struct g4_core_params {
     const char *model_path;          /* a path (names are resolved by the caller) */
     const char *device;
     uint32_t threads, context, parallel, chunk;
+    uint32_t gpu_layers;             /* 0: as many as fit; N + 1: the last N */
     g4_dtype kv_type;                /* G4_F16 default by zero? no: G4_F32 is 0; set explicitly */
     bool text_only, fast_bf16, no_kv_skip, taps;
     bool prefix_cache;               /* share computed prefixes between sequences */

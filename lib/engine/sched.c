@@ -166,6 +166,13 @@ static uint32_t cut_at_group(const g4_seq *s, uint32_t from, uint32_t n)
     return end > from ? end - from : n;
 }
 
+/* True when the sequence's next rows are its prompt's.  What it had generated before it was set back runs as
+ * generated rows again: a device may have other kernels for those. */
+static bool at_prompt(const g4_seq *s)
+{
+    return s->prompting && s->tl.n_key < s->n_prompt;
+}
+
 /* How many rows each running sequence gets. */
 static void share_rows(g4_core *c)
 {
@@ -178,7 +185,7 @@ static void share_rows(g4_core *c)
     chunk = min_u32(chunk, rows);
     for (g4_seq *s = c->running.first; s; s = s->next) {
         if (!s->prompting) continue;
-        uint32_t n = min_u32(pending(s), chunk);
+        uint32_t n = min_u32(at_prompt(s) ? s->n_prompt - s->tl.n_key : pending(s), chunk);
         if (s->echo && s->tl.n_key + 1 < s->n_prompt) {
             n = min_u32(n, outs + 1);
             outs -= n - 1;
@@ -216,7 +223,7 @@ static void add_rows(g4_core *c, g4_seq *s)
 {
     const uint32_t entry = c->step.n_seq++, from = s->tl.n_key, end = from + s->step_rows;
     c->step_owner[entry] = s;
-    c->step_seq[entry] = (g4_step_seq){ .table = { s->tl.table[0], s->tl.table[1] }, .n_key = end };
+    c->step_seq[entry] = (g4_step_seq){ .table = { s->tl.table[0], s->tl.table[1] }, .n_key = end, .prompt = at_prompt(s) };
     for (uint32_t pos = from; pos < end; pos++) {
         const uint32_t r = c->step.n_row++;
         const bool media = s->vec && pos < s->n_prompt;
@@ -242,8 +249,9 @@ int g4_sched_build(g4_core *c, g4_err *err)
     share_rows(c);
     const int rc = take_blocks(c, err);
     if (rc) return rc;
-    for (g4_seq *s = c->running.first; s; s = s->next)
-        if (s->step_rows) add_rows(c, s);
+    for (int prompts = 0; prompts < 2; prompts++) /* behind the generated rows */
+        for (g4_seq *s = c->running.first; s; s = s->next)
+            if (s->step_rows && at_prompt(s) == prompts) add_rows(c, s);
     c->n_rows += c->step.n_row;
     return 0;
 }

@@ -48,6 +48,7 @@ g4_engine *g4_engine_new(const g4_engine_params *p, g4_err *err)
     const double begin = g4_now();
     struct g4_core_params cp = {
         .device = p->device, .threads = p->threads, .context = p->context, .parallel = p->parallel, .chunk = p->chunk,
+        .gpu_layers = p->gpu_layers,
         .text_only = p->text_only, .fast_bf16 = p->fast_bf16, .no_kv_skip = p->no_kv_skip, .prefix_cache = true, .turns = p->turns,
     };
     if (!p->model || !*p->model) {

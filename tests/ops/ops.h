@@ -8,7 +8,6 @@
 
 #include "base/mem.h"
 #include "device/device.h"
-#include "device/vulkan/vk.h"
 
 static uint64_t rnd_state = 0x9e3779b97f4a7c15u;
 
@@ -133,16 +132,13 @@ static inline g4_device *open_level(const char *level, uint32_t threads)
     return d;
 }
 
-/* Puts rows into a plan's buffer: on a CPU the buffer is the memory that is computed with. */
+/* Puts rows into a plan's buffer. */
 static inline void put_rows(g4_device *d, g4_plan *p, uint32_t buf, uint32_t n, const float *x)
 {
     g4_err err = { 0 };
-    if (strcmp(d->ops->name, "vulkan")) {
-        memcpy((float *)(uintptr_t)d->ops->buf_read(d, p, buf, n), x, (size_t)n * p->desc.bufs[buf].cols * sizeof *x);
-    } else if (g4_vulkan_write(d, p, buf, n, x, &err)) {
-        fprintf(stderr, "%s\n", err.msg);
-        exit(1);
-    }
+    if (!d->ops->buf_write(d, p, buf, n, x, &err)) return;
+    fprintf(stderr, "%s\n", err.msg);
+    exit(1);
 }
 
 /* A step of n rows of one sequence at positions from pos0, every row an output. */

@@ -410,5 +410,8 @@ int main(void)
             skip(levels[i], err.msg);
         g4_device_close(d);
     }
+    const char *gpu = vec_vulkan();
+    if (gpu) check_models(gpu, (struct vec_params){ .device = gpu, .kv = G4_F32 }, 8);
+    else skip("vulkan", "no such device here");
     return done_testing();
 }

@@ -143,7 +143,7 @@ static inline bool vec_step(struct vec *v, const struct vec_part *part, uint32_t
             seq[n] = i;
             out[n] = n;
         }
-        seqs[i] = (g4_step_seq){ { v->table[s], v->table[s] }, v->have[s] };
+        seqs[i] = (g4_step_seq){ .table = { v->table[s], v->table[s] }, .n_key = v->have[s] };
     }
     g4_step_buf step = { .n_row = n, .id = id, .pos = pos, .seq = seq, .n_out = n, .out_row = out, .n_seq = n_part, .seqs = seqs };
     if (out_last) {
@@ -244,6 +244,17 @@ static inline bool same_bits(const float *a, const float *b, size_t n, const cha
     const bool pass = ok(at == n, "%s: the same bits", what);
     if (!pass) printf("# value %zu of %zu: %.9g and %.9g\n", at, n, a[at], b[at]);
     return pass;
+}
+
+/* A Vulkan device to test on: G4_TEST_VULKAN, else Mesa's CPU one; NULL: none here. */
+static inline const char *vec_vulkan(void)
+{
+    const char *name = getenv("G4_TEST_VULKAN");
+    if (!name) name = "vulkan:llvmpipe";
+    g4_device *d = g4_device_open(&(struct g4_device_params){ .which = name, .threads = 1 }, NULL);
+    if (!d) return NULL;
+    g4_device_close(d);
+    return name;
 }
 
 /* The folder of unpacked fixtures: build/data/text. */

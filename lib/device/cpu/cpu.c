@@ -247,6 +247,13 @@ static const float *buf_read(g4_device *d, g4_plan *plan, uint32_t buf, uint32_t
     return ((struct g4_cpu_plan *)(void *)plan)->buf[buf];
 }
 
+static int buf_write(g4_device *d, g4_plan *plan, uint32_t buf, uint32_t n, const float *rows, g4_err *err)
+{
+    const struct g4_cpu_plan *p = (const struct g4_cpu_plan *)(void *)plan;
+    memcpy(p->buf[buf], rows, (size_t)n * p->buf_cols[buf] * sizeof *rows);
+    return 0;
+}
+
 static int prepare_weight(g4_device *d, g4_weight *w, g4_err *err)
 {
     (void)d;
@@ -274,6 +281,7 @@ static void cpu_close(g4_device *d)
 static const struct g4_device_ops cpu_ops = {
     .name = "cpu", .close = cpu_close, .weight = prepare_weight, .kv_new = kv_new, .kv_free = kv_free, .kv_copy = kv_copy,
     .plan_new = plan_new, .plan_free = plan_free, .plan_run = plan_run, .wait = wait_done, .buf_read = buf_read,
+    .buf_write = buf_write,
 };
 
 g4_device *g4_cpu_open(const struct g4_device_params *p, g4_err *err)

@@ -156,6 +156,7 @@ g4_plan *g4_vk_plan_new(g4_device *d, const g4_plan_desc *desc, struct g4_kv_sto
 void g4_vk_plan_free(g4_device *d, g4_plan *p);
 int g4_vk_plan_run(g4_device *d, g4_plan *p, const g4_step_buf *step, g4_err *err);
 const float *g4_vk_buf_read(g4_device *d, g4_plan *p, uint32_t buf, uint32_t n);
+int g4_vk_buf_write(g4_device *d, g4_plan *p, uint32_t buf, uint32_t n, const float *rows, g4_err *err);
 /* Binding 0 of all sets anew, and nothing recorded any more: the step moved. */
 void g4_vk_plan_rebind(struct g4_vk_plan *p);
 

@@ -3,8 +3,10 @@
 #include "device/vulkan/impl.h"
 
 #include <dlfcn.h>
+#include <glob.h>
 #include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct g4_vk_instance the;
@@ -75,6 +77,15 @@ void g4_vk_instance_put(void)
     pthread_mutex_lock(&lock);
     if (!--users) close_all();
     pthread_mutex_unlock(&lock);
+}
+
+/* Device files that GPU drivers make on Linux. */
+bool g4_vulkan_likely(void)
+{
+    glob_t found;
+    const bool any = !glob("/dev/dri/renderD*", 0, NULL, &found);
+    globfree(&found);
+    return any || !access("/dev/nvidia0", F_OK) || !access("/dev/dxg", F_OK);
 }
 
 int g4_vk_load_device(struct g4_vk_fn *fn, VkDevice device, g4_err *err)

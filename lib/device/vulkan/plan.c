@@ -95,11 +95,30 @@ static g4_vk_op_fn *op_fn(const g4_op *op)
 {
     switch (op->kind) {
     case G4_OP_EMBED: case G4_OP_NORM: case G4_OP_ADD: case G4_OP_GATHER: case G4_OP_COPY: case G4_OP_L2NORM: return g4_vk_op_rows;
+    case G4_OP_RESID: return g4_vk_op_resid;
+    case G4_OP_PLE: return g4_vk_op_ple;
+    case G4_OP_HEADS: return g4_vk_op_heads;
+    case G4_OP_ROUTER: return g4_vk_op_router;
+    case G4_OP_POOL: return g4_vk_op_pool;
+    case G4_OP_PICK: return g4_vk_op_pick;
     case G4_OP_MATMUL: case G4_OP_GATED: case G4_OP_GATED_PLE: case G4_OP_LOGITS: return g4_vk_op_matmul;
     case G4_OP_ATTEND: return g4_vk_op_attend;
     case G4_OP_EXPERTS: return g4_vk_op_experts;
     default: return NULL;
     }
+}
+
+/* What the host does for some ops in every step. */
+static int note_op(struct g4_vk_plan *p, const g4_op *op, g4_err *err)
+{
+    const uint32_t rows = p->plan.desc.max_rows[G4_ROWS_OUT];
+    if (op->kind == G4_OP_EMBED) p->embed = op;
+    if (op->kind == G4_OP_PLE && op->w[1]) p->ple = op;
+    if (op->kind != G4_OP_PICK) return 0;
+    p->pick_src = op->src;
+    p->pick_cols = p->plan.desc.bufs[op->src].cols;
+    p->pick_row = g4_alloc((rows + 1) * sizeof *p->pick_row);
+    return g4_vk_take(p->vk, &p->read_arena, (rows + 1) * sizeof(struct g4_vk_picked), &p->picks, err);
 }
 
 static int take_buffers(struct g4_vk_plan *p, g4_err *err)
@@ -127,6 +146,7 @@ static int prepare_ops(struct g4_vk_plan *p, g4_err *err)
     for (uint32_t i = 0; i < d->n_op;) {
         g4_vk_op_fn *fn = op_fn(&d->ops[i]);
         if (!fn) return g4_fail(err, G4_EUNSUP, "op '%s' does not run on Vulkan", d->ops[i].tag ? d->ops[i].tag : "");
+        if (note_op(p, &d->ops[i], err)) return G4_ENOMEM;
         const int taken = fn(p, &d->ops[i], d->n_op - i, err);
         if (taken <= 0) return err && err->code ? err->code : G4_EDEVICE;
         i += (uint32_t)taken;
@@ -436,7 +456,7 @@ const float *g4_vk_buf_read(g4_device *d, g4_plan *plan, uint32_t buf, uint32_t 
     return p->host[buf];
 }
 
-int g4_vulkan_write(g4_device *d, g4_plan *plan, uint32_t buf, uint32_t n, const float *rows, g4_err *err)
+int g4_vk_buf_write(g4_device *d, g4_plan *plan, uint32_t buf, uint32_t n, const float *rows, g4_err *err)
 {
     struct g4_vk_plan *p = (struct g4_vk_plan *)(void *)plan;
     return g4_vk_upload(p->vk, &p->buf[buf], 0, rows, (VkDeviceSize)n * plan->desc.bufs[buf].cols * sizeof(float), err);

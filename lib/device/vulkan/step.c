@@ -160,7 +160,7 @@ static void pack_picks(struct packer *k, uint32_t *flags)
     const g4_step_buf *s = k->s;
     if (k->p->pick_src < 0 || !s->pick) return;
     struct g4_vk_ask *ask = (struct g4_vk_ask *)(void *)room(k, (uint64_t)ASK_WORDS * s->n_out, &k->head->at_pick);
-    *flags |= G4_VK_PICK;
+    bool adjusted = false;
     for (uint32_t i = 0; i < s->n_out; i++) {
         const g4_pick *p = &s->pick[i];
         struct g4_vk_ask a = { .k = p->k, .want_id = p->want_id >= 0 && (uint32_t)p->want_id < k->p->pick_cols ? (uint32_t)p->want_id : G4_NO_ROW,
@@ -171,9 +171,10 @@ static void pack_picks(struct packer *k, uint32_t *flags)
             const bool real = p->adj[j].id >= 0 && (uint32_t)p->adj[j].id < k->p->pick_cols;
             adj[j] = (struct g4_vk_adj){ real ? (uint32_t)p->adj[j].id : G4_NO_ROW, p->adj[j].rep, p->adj[j].add };
         }
-        if (p->n_adj || p->allow) *flags |= G4_VK_ADJUST;
+        adjusted = adjusted || p->n_adj || p->allow;
         ask[i] = a;
     }
+    *flags |= G4_VK_PICK | (adjusted ? G4_VK_ADJUST : G4_VK_PLAIN);
 }
 
 int g4_vk_step_pack(struct g4_vk_plan *p, const g4_step_buf *s, uint32_t rows[G4_RANGE_N], uint32_t *flags, g4_err *err)
@@ -193,7 +194,35 @@ int g4_vk_step_pack(struct g4_vk_plan *p, const g4_step_buf *s, uint32_t rows[G4
     return 0;
 }
 
+/* The whole row, with what the mask forbids at -INFINITY, into host memory. */
+static int take_row(struct g4_vk_plan *p, uint32_t i, g4_pick *pick, g4_err *err)
+{
+    const size_t bytes = p->pick_cols * sizeof(float);
+    if (!p->pick_row[i]) p->pick_row[i] = g4_alloc(bytes);
+    const int rc = g4_vk_download(p->vk, p->pick_row[i], &p->buf[p->pick_src], i * bytes, bytes, err);
+    if (rc) return rc;
+    for (uint32_t j = 0; pick->allow && j < p->pick_cols; j++)
+        if (!(pick->allow[j / 32] >> j % 32 & 1)) p->pick_row[i][j] = -INFINITY;
+    pick->row = p->pick_row[i];
+    return 0;
+}
+
 int g4_vk_picks_take(struct g4_vk_plan *p, const g4_step_buf *s, g4_err *err)
 {
+    const struct g4_vk_picked *from = (const struct g4_vk_picked *)(const void *)p->picks.host;
+    for (uint32_t i = 0; p->pick_src >= 0 && s->pick && i < s->n_out; i++) {
+        g4_pick *to = &s->pick[i];
+        if (isnan(from[i].lse))
+            return g4_fail(err, G4_EDEVICE, "the device '%s' computed logits that are no numbers", p->vk->caps.name);
+        to->n_top = from[i].n_top < to->k ? from[i].n_top : to->k;
+        to->lse = from[i].lse;
+        to->lse_raw = from[i].lse_raw;
+        to->want_logit = from[i].want;
+        memcpy(to->top_id, from[i].id, to->n_top * sizeof *to->top_id);
+        memcpy(to->top_logit, from[i].logit, to->n_top * sizeof *to->top_logit);
+        to->row = NULL;
+        const int rc = to->want_row ? take_row(p, i, to, err) : 0;
+        if (rc) return rc;
+    }
     return 0;
 }

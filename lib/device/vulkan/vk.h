@@ -149,7 +149,7 @@ VkPipelineLayout g4_vk_pipe_layout(const struct g4_vk_pipe *p);
 enum { G4_VK_CONST = -1 };
 
 /* What a step has besides rows. */
-enum { G4_VK_PICK = 1, G4_VK_ADJUST = 2 };
+enum { G4_VK_PICK = 1, G4_VK_ADJUST = 2, G4_VK_PLAIN = 4 }; /* picks; some that change or mask logits; picks, none such */
 
 struct g4_vk_bind {
     VkBuffer buf;
@@ -163,7 +163,7 @@ struct g4_vk_grid {
     uint8_t range;             /* G4_RANGE_*: y = ceil(rows / tile) */
     uint32_t tile;             /* 0: y is 1 */
     uint32_t lo, hi;           /* rows of the bucket this dispatch is for; hi 0: no upper end */
-    uint32_t flag;             /* only in steps that have this G4_VK_PICK, G4_VK_ADJUST; 0: in all */
+    uint32_t flag;             /* only in steps that have this (G4_VK_PICK and so on); 0: in all */
 };
 
 struct g4_vk_dispatch {
@@ -182,6 +182,7 @@ void g4_vk_dispatch(struct g4_vk_plan *p, const struct g4_vk_dispatch *d);
 
 struct g4_vk *g4_vk_of(const struct g4_vk_plan *p);
 const g4_plan_desc *g4_vk_desc(const struct g4_vk_plan *p);
+const g4_kv_desc *g4_vk_kv(const struct g4_vk_plan *p);
 const g4_kv_desc *g4_vk_kv(const struct g4_vk_plan *p); /* NULL: the plan has no cache */
 /* Bindings: plan buffer b; a constant span; K (0) or V (1) of a cache layer. */
 struct g4_vk_bind g4_vk_bind_buf(const struct g4_vk_plan *p, int b, bool write);
@@ -223,7 +224,7 @@ struct g4_vk {
 g4_device *g4_vulkan_open(const struct g4_device_params *p, g4_err *err);
 /* The devices as text, one a line; why there are none when verbose. */
 void g4_vulkan_list(g4_str *out, bool verbose);
-/* For tests: rows [0, n) of a plan's buffer. */
-int g4_vulkan_write(g4_device *d, g4_plan *p, uint32_t buf, uint32_t n, const float *rows, g4_err *err);
+/* Whether the machine seems to have a GPU, without asking Vulkan: that takes tens of milliseconds. */
+bool g4_vulkan_likely(void);
 
 #endif

@@ -158,10 +158,22 @@ static int vulkan_wait(g4_device *d, g4_err *err)
     return g4_vk_wait((struct g4_vk *)(void *)d, err);
 }
 
+static struct g4_device_room vulkan_room(g4_device *d)
+{
+    struct g4_vk *vk = (struct g4_vk *)(void *)d;
+    return (struct g4_device_room){ g4_vk_room(vk), vk->caps.range < vk->caps.alloc - 4096 ? vk->caps.range : vk->caps.alloc - 4096 };
+}
+
+static uint64_t vulkan_weight_bytes(g4_device *d, const g4_weight *w)
+{
+    struct g4_vk_pack pack;
+    return g4_vk_pack_for((struct g4_vk *)(void *)d, w, &pack) ? (uint64_t)pack.row_bytes * w->rows * w->n : 0;
+}
+
 static const struct g4_device_ops vulkan_ops = {
     .name = "vulkan", .close = vulkan_close, .weight = vulkan_weight, .kv_new = g4_vk_kv_new, .kv_free = g4_vk_kv_free,
     .kv_copy = g4_vk_kv_copy, .plan_new = g4_vk_plan_new, .plan_free = g4_vk_plan_free, .plan_run = g4_vk_plan_run, .wait = vulkan_wait,
-    .buf_read = g4_vk_buf_read,
+    .buf_read = g4_vk_buf_read, .buf_write = g4_vk_buf_write, .room = vulkan_room, .weight_bytes = vulkan_weight_bytes,
 };
 
 static int open_device(struct g4_vk *vk, g4_err *err)
