@@ -1,6 +1,8 @@
 /* cmd/gen_engine: opens the engine of a run, reports what it did. */
 #include "gen.h"
+#include "shipped.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,11 +28,13 @@ int g4_gen_open(struct g4_gen_run *r, g4_err *err)
 {
     const struct g4_gen *g = r->g;
     uint32_t gpu_layers;
-    if (!g->model)
+    char shipped[PATH_MAX];
+    const char *model = g->model ? g->model : g4_tool_shipped_model(shipped, sizeof shipped);
+    if (!model)
         return g4_fail(err, G4_EMODEL, "no model is chosen: give one with -m (a file, a folder or a name), or set G4_MODEL");
     if (read_layers(g->gpu_layers, &gpu_layers, err)) return err->code;
     const g4_engine_params p = {
-        .model = g->model,
+        .model = model,
         .device = g->device,
         .threads = g->threads,
         .gpu_layers = gpu_layers,
@@ -45,7 +49,7 @@ int g4_gen_open(struct g4_gen_run *r, g4_err *err)
     if (!r->e) return err->code;
     r->info = g4_engine_get_info(r->e);
     if (r->info->is_encoder && !g4_gen_wants_tokens(g))
-        return g4_fail(err, G4_EUNSUP, "'%s' is an encoder: it embeds text and cannot generate", g->model);
+        return g4_fail(err, G4_EUNSUP, "'%s' is an encoder: it embeds text and cannot generate", model);
     g4_tool_detail("%s (%s), %s on %s, loaded in %.0f ms, %.0f MB beside the file", r->info->model_name, r->info->arch,
                    r->info->model_digest, r->info->device, r->info->load_ms, (double)r->info->memory_bytes / 1e6);
     return G4_OK;
