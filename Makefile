@@ -33,7 +33,7 @@ CFLAGS_ALL = -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wmissing-prototypes
 LDFLAGS_ALL = $(SAN_FLAGS) -pthread -Wl,--gc-sections -Wl,--as-needed
 LIBS = -lm -pthread
 LIBS_TOOL = -ljq -larchive $(LIBS)
-LIBS_HUB = -lcurl -lcrypto
+LIBS_HUB = -lcurl -lcrypto -lz
 
 # ---- sources -----------------------------------------------------------------
 # Kernel files bring their own instruction-set flags and are chosen at run time.

@@ -11,8 +11,8 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "base/file.h"
 #include "base/hash.h"
@@ -29,6 +29,8 @@ struct reader {
     struct g4_hub *h;
     struct archive *a;
     const char *path;
+    gzFile gz;                 /* of a gzip: zlib checks its sum, which libarchive leaves alone */
+    char *buf;
     uint64_t packed, unpacked; /* size of the archive; bytes written so far */
     size_t entries;
     struct g4_index seen, folded; /* names, and the same in lower case */
@@ -48,6 +50,8 @@ static int failed(const struct reader *r, g4_err *err)
 static void reader_close(struct reader *r)
 {
     if (r->a) archive_read_free(r->a);
+    if (r->gz) gzclose_r(r->gz);
+    free(r->buf);
     if (r->before) uselocale(r->before);
     if (r->utf8) freelocale(r->utf8);
     g4_index_free(&r->seen);
@@ -55,6 +59,42 @@ static void reader_close(struct reader *r)
     g4_arena_free(&r->keep);
     g4_str_free(&r->record);
     *r = (struct reader){0};
+}
+
+static la_ssize_t read_gzip(struct archive *a, void *arg, const void **p)
+{
+    struct reader *r = arg;
+    const int n = gzread(r->gz, r->buf, PIECE);
+    *p = r->buf;
+    if (n < 0) archive_set_error(a, EIO, "%s", gzerror(r->gz, &(int){ 0 }));
+    return n;
+}
+
+/* What follows the last member, up to the checksum. */
+static int drain(struct reader *r, g4_err *err)
+{
+    int n = 0, bad = 0;
+    while (r->gz && (n = gzread(r->gz, r->buf, PIECE)) > 0) {}
+    if (r->gz) gzerror(r->gz, &bad);
+    return n < 0 || bad ? g4_hub_fail(r->h, G4_HUB_INTEGRITY, err, "'%s' is damaged: the gzip's end or checksum is wrong", r->path) : 0;
+}
+
+static bool is_gzip(const char *path)
+{
+    unsigned char head[2] = {0};
+    FILE *f = fopen(path, "rbe");
+    const bool yes = f && fread(head, 1, 2, f) == 2 && head[0] == 0x1f && head[1] == 0x8b;
+    if (f) fclose(f);
+    return yes;
+}
+
+static int open_input(struct reader *r, g4_err *err)
+{
+    if (!is_gzip(r->path)) return archive_read_open_filename(r->a, r->path, PIECE) == ARCHIVE_OK ? 0 : failed(r, err);
+    r->gz = gzopen(r->path, "rbe");
+    r->buf = g4_alloc(PIECE);
+    if (!r->gz) return g4_hub_fail(r->h, G4_HUB_IO, err, "cannot read '%s'", r->path);
+    return archive_read_open(r->a, r, NULL, read_gzip, NULL) == ARCHIVE_OK ? 0 : failed(r, err);
 }
 
 static int reader_open(struct reader *r, struct g4_hub *h, const char *path, g4_err *err)
@@ -67,13 +107,12 @@ static int reader_open(struct reader *r, struct g4_hub *h, const char *path, g4_
     r->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
     if (r->utf8) r->before = uselocale(r->utf8);
     r->a = archive_read_new();
-    /* A filter that would run a program says so by a warning: not wanted. */
-    if (!r->a || archive_read_support_filter_gzip(r->a) != ARCHIVE_OK || archive_read_support_format_tar(r->a) != ARCHIVE_OK ||
-        archive_read_support_format_zip_seekable(r->a) != ARCHIVE_OK)
-        return g4_hub_fail(h, G4_HUB_IO, err, "libarchive lacks gzip, tar or zip");
+    if (!r->a || archive_read_support_format_tar(r->a) != ARCHIVE_OK || archive_read_support_format_zip_seekable(r->a) != ARCHIVE_OK)
+        return g4_hub_fail(h, G4_HUB_IO, err, "libarchive lacks tar or zip");
+    /* A filter that would run a program says so by a warning: then it is not there. */
     if (archive_read_support_filter_zstd(r->a) != ARCHIVE_OK || archive_read_support_filter_xz(r->a) != ARCHIVE_OK)
         g4_log(G4_LOG_DEBUG, "libarchive lacks zstd or xz");
-    return archive_read_open_filename(r->a, path, PIECE) == ARCHIVE_OK ? 0 : failed(r, err);
+    return open_input(r, err);
 }
 
 /* ---- the policy ------------------------------------------------------------------------ */
@@ -118,7 +157,7 @@ static int next(struct reader *r, const char **name, g4_err *err)
     struct archive_entry *e;
     for (int tries = 0;;) {
         const int rc = archive_read_next_header(r->a, &e);
-        if (rc == ARCHIVE_EOF) return 0;
+        if (rc == ARCHIVE_EOF) return drain(r, err);
         if (rc == ARCHIVE_RETRY && ++tries <= RETRIES_MAX) continue;
         if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN) return failed(r, err);
         tries = 0;

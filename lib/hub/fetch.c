@@ -20,7 +20,7 @@
 #include "weights/names.h"
 #include "weights/store_write.h"
 
-enum { JOURNAL_BYTES = 4 << 20, RESERVE = 64 << 20, POLL_MS = 100, DEFAULT_JOBS = 8 };
+enum { JOURNAL_MIN = 256 << 10, JOURNAL_MAX = 4 << 20, RESERVE = 64 << 20, POLL_MS = 100, DEFAULT_JOBS = 8 };
 
 double g4_fetch_now(void)
 {
@@ -297,21 +297,45 @@ static enum g4_header look_at_header(struct job *j, uint64_t prefix, g4_err *err
     return g4_header_check(j->part.fd, prefix, (uint64_t)j->part.size, j->f->path, j->f->role == G4_ROLE_MODEL, &j->want, err);
 }
 
-/* Other bytes than were announced: once more from the beginning, then the end. */
-static void mismatch(struct fetch *x, struct job *j, const char *got, const char *want)
+/* Once more from the beginning: a proxy may have damaged it. */
+static void fetch_again(struct fetch *x, struct job *j, const char *why)
 {
-    static const char *const kind[] = { "", "SHA-256", "git SHA-1", "MD5" };
-    if (j->mismatches++) {
-        g4_part_remove(&j->part);
-        fail_with(x, G4_HUB_INTEGRITY, "'%s' is corrupt: its %s is %s instead of %s, twice; nothing is installed", j->f->path,
-                  kind[j->digest.kind], got, want);
-        return;
-    }
-    g4_log(G4_LOG_WARN, "'%s' arrived corrupt: its %s is %s instead of %s; fetching it once more", j->f->path, kind[j->digest.kind], got, want);
+    g4_log(G4_LOG_WARN, "'%s' arrived corrupt: %s; fetching it once more", j->f->path, why);
+    j->mismatches++;
     free(j->direct);
     j->direct = NULL;
     j->as_stream = j->one_piece;
     restart_job(x, j);
+}
+
+/* Other bytes than were announced. */
+static void mismatch(struct fetch *x, struct job *j, const char *got)
+{
+    static const char *const kind[] = { "", "SHA-256", "git SHA-1", "MD5" };
+    g4_str why = {0};
+    g4_str_addf(&why, "its %s is %s instead of %s", kind[j->digest.kind], got, j->digest.hex);
+    if (!j->mismatches) {
+        fetch_again(x, j, why.p);
+    } else {
+        g4_part_remove(&j->part);
+        fail_with(x, G4_HUB_INTEGRITY, "'%s' is corrupt: %s, twice; nothing is installed", j->f->path, why.p);
+    }
+    g4_str_free(&why);
+}
+
+/* A header that cannot be: of a file with a digest the transfer is suspected first. */
+static void bad_header(struct fetch *x, struct job *j, const g4_err *why)
+{
+    if (why->code != G4_EUNSUP && j->digest.kind && !j->mismatches) {
+        j->restart = true;
+        for (size_t i = 0; i < N_LANE; i++)
+            if (x->lane[i].job == j) g4_lane_drop(&x->lane[i]);
+        fetch_again(x, j, why->msg);
+        return;
+    }
+    g4_part_remove(&j->part);
+    j->part.size = 0;
+    g4_fetch_fail(x, G4_HUB_FORMAT, why);
 }
 
 static void commit(struct fetch *x, struct job *j, const char *hex)
@@ -341,7 +365,7 @@ static void conclude(struct fetch *x, struct job *j)
     }
     const char *got = j->digest.kind == G4_DIGEST_SHA256 ? sha256 : other;
     if (j->digest.kind && *j->digest.hex && strcmp(got, j->digest.hex)) {
-        mismatch(x, j, got, j->digest.hex);
+        mismatch(x, j, got);
         return;
     }
     if (is_gguf(j) && !x->h->p->force && look_at_header(j, (uint64_t)j->part.size, &err) == G4_HEADER_BAD) {
@@ -370,11 +394,14 @@ static void tell(struct fetch *x, double now)
     x->h->p->event(x->h->p->arg, &(struct g4_hub_event){ .kind = G4_HUB_PROGRESS, .bytes = bytes, .total = known ? total : 0 });
 }
 
+/* About every hundredth part, so that a kill costs no more than that. */
 static void journal(struct job *j, double now)
 {
+    uint64_t step = j->part.size > 0 ? (uint64_t)j->part.size / 128 : JOURNAL_MAX;
+    step = step < JOURNAL_MIN ? JOURNAL_MIN : step > JOURNAL_MAX ? JOURNAL_MAX : step;
     const uint64_t sum = g4_ranges_sum(&j->part.done);
     const bool synced = j->follow && g4_follow_synced(j->follow, &j->part.synced);
-    if (!synced && (sum - j->part.saved < JOURNAL_BYTES) && !(sum != j->part.saved && now - j->saved_at > 1)) return;
+    if (!synced && sum - j->part.saved < step && !(sum != j->part.saved && now - j->saved_at > 1)) return;
     g4_part_save(&j->part);
     j->saved_at = now;
 }
@@ -401,9 +428,7 @@ static void tick(struct fetch *x, struct job *j, double now)
         const enum g4_header verdict = look_at_header(j, prefix, &err);
         j->header_good = verdict == G4_HEADER_GOOD;
         if (verdict == G4_HEADER_BAD) {
-            g4_part_remove(&j->part);
-            j->part.size = 0;
-            g4_fetch_fail(x, G4_HUB_FORMAT, &err);
+            bad_header(x, j, &err);
             return;
         }
     }

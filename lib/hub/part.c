@@ -175,7 +175,7 @@ int g4_part_resize(struct g4_part *p, int64_t size, bool reserve, g4_err *err)
         if (bad && (errno == EOPNOTSUPP || errno == ENOSYS)) bad = 0;
     }
     if (!bad && !p->preallocated) bad = ftruncate(p->fd, size);
-    if (!bad) return 0;
+    if (!bad || !reserve) return 0; /* without a reservation the writes find out */
     const int keep = errno;
     g4_fail_errno(err, G4_EIO, "cannot make room for %lld bytes in '%s'", (long long)size, p->data);
     errno = keep;

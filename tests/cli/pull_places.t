@@ -1,0 +1,88 @@
+#!/bin/sh
+# The caches of other tools, made by hand with what goes wrong in them: g4-pull --list and --where read them in place,
+# and nobody is asked over the network.
+top_dir=$PWD
+. "$top_dir/tests/pull-lib.sh"
+gguf m.gguf 100000 1
+hex=$(sha m.gguf)
+size=$(stat -c %s m.gguf)
+where() { "$pull" --where "$1" 2>err; }
+listed() { "$pull" --list --json 2>err | jq -r 'select(.place == "'"$1"'") | .name'; }
+
+# ---- Hugging Face ------------------------------------------------------------------------
+commit=0123456789abcdef0123456789abcdef01234567
+repo=$XDG_CACHE_HOME/huggingface/hub/models--org--repo
+mkdir -p "$repo/blobs" "$repo/refs" "$repo/snapshots/$commit/BF16" "$repo/.no_exist/$commit"
+cp m.gguf "$repo/blobs/$hex"
+printf %s $commit >"$repo/refs/main"
+ln -s "../../blobs/$hex" "$repo/snapshots/$commit/m-Q8_0.gguf"
+ln -s "../../../blobs/$hex" "$repo/snapshots/$commit/BF16/m-BF16.gguf"
+ln -s "../../blobs/gone" "$repo/snapshots/$commit/m-Q4_0.gguf"
+ln -s "../../../../../../m.gguf" "$repo/snapshots/$commit/m-Q5_0.gguf"
+: >"$repo/.no_exist/$commit/config.json"
+printf '{"format_version":1,"files":{}}' >"$repo/blobs/$hex.12345678.incomplete"
+is 'the hub'\''s cache: a file by its type' "$(where org/repo:Q8_0)" "$repo/snapshots/$commit/m-Q8_0.gguf"
+is 'by its path' "$(where org/repo/BF16/m-BF16.gguf)" "$repo/snapshots/$commit/BF16/m-BF16.gguf"
+is 'by its web address' "$(where hf:https://huggingface.co/org/repo/blob/main/m-Q8_0.gguf)" "$repo/snapshots/$commit/m-Q8_0.gguf"
+is 'a dangling link is no model' "$(where org/repo:Q4_0)$(grep -c 'data is missing' err)" 1
+is 'a link that leads out is no model' "$(where org/repo:Q5_0)$(grep -c 'leads out' err)" 1
+is 'neither is listed' "$(listed huggingface | paste -sd' ')" 'org/repo/BF16/m-BF16.gguf org/repo/m-Q8_0.gguf'
+is 'its digest is its blob'\''s name' "$("$pull" --list --json | jq -r 'select(.name == "org/repo/m-Q8_0.gguf") | .digest')" "sha256:$hex"
+is '--verify' "$("$pull" --verify org/repo:Q8_0)" 'org/repo:Q8_0: ok'
+run "$pull" --offline --print-path org/repo:Q8_0
+is '--offline finds it' "$status $(cat out)" "0 $repo/snapshots/$commit/m-Q8_0.gguf"
+
+# ---- Ollama --------------------------------------------------------------------------------
+o=$HOME/.ollama/models
+mkdir -p "$o/blobs" "$o/manifests/registry.ollama.ai/library/Gemma4" "$o/manifests/hf.co/org/repo"
+cp m.gguf "$o/blobs/sha256-$hex"
+layer='{"mediaType":"application/vnd.ollama.image.model","digest":"sha256:'$hex'","size":'$size'}'
+printf '{"schemaVersion":2,"layers":[%s]}' "$layer" >"$o/manifests/registry.ollama.ai/library/Gemma4/E2B"
+cp "$o/manifests/registry.ollama.ai/library/Gemma4/E2B" "$o/manifests/hf.co/org/repo/Q8_0"
+sed 's/"size":[0-9]*/"size":7/' "$o/manifests/hf.co/org/repo/Q8_0" >"$o/manifests/registry.ollama.ai/library/Gemma4/torn"
+is 'Ollama'\''s store, in any case' "$(where ollama:gemma4:e2b)" "$o/blobs/sha256-$hex"
+is 'listed' "$(listed ollama | paste -sd' ')" 'ollama:hf.co/org/repo:Q8_0 ollama:Gemma4:E2B'
+is 'by the listed name' "$(where ollama:hf.co/org/repo:Q8_0)" "$o/blobs/sha256-$hex"
+is 'a blob of another size' "$(where ollama:gemma4:torn)$(grep -c 'instead of 7' err)" 1
+: >"$o/blobs/sha256-$hex-partial"
+is 'a blob that is still fetched' "$(where ollama:gemma4:e2b)$(grep -c 'still being downloaded' err)" 1
+
+# ---- Docker ---------------------------------------------------------------------------------
+d=$HOME/.docker/models
+mkdir -p "$d/blobs/sha256" "$d/manifests/sha256"
+cp m.gguf "$d/blobs/sha256/$hex"
+echo '{"version":"1.0.0"}' >"$d/layout.json"
+echo x >"$d/blobs/sha256/$(printf %064d 1)"
+printf '{"models":[{"id":"sha256:a","tags":["ai/gemma4:latest","ai/gemma4:E2B"],"files":["sha256:%064d","sha256:%s"]},{"id":"sha256:b","tags":["ai/torn:1"],"files":["sha256:%064d"]}]}' \
+    1 "$hex" 1 >"$d/models.json"
+is 'Docker'\''s models' "$(where docker:gemma4)" "$d/blobs/sha256/$hex"
+is 'by tag' "$(where docker:ai/gemma4:E2B)" "$d/blobs/sha256/$hex"
+is 'listed' "$(listed docker)" docker:ai/gemma4:latest
+is 'one without a GGUF' "$(where docker:torn:1)$(grep -c 'no GGUF' err)" 1
+
+# ---- llama.cpp --------------------------------------------------------------------------------
+l=$XDG_CACHE_HOME/llama.cpp
+mkdir -p "$l"
+cp m.gguf "$l/o_r_sub_x.gguf"
+printf '{"ggufFile":{"rfilename":"sub/x.gguf","size":%s,"lfs":{"sha256":"%s","size":%s}}}' $size $hex $size >"$l/manifest=o=r=Q4_K_M.json"
+printf '{"ggufFile":{"rfilename":"y.gguf","size":9}}' >"$l/manifest=o=r=latest.json"
+head -c 5 m.gguf >"$l/o_r_y.gguf"
+is 'llama.cpp'\''s older cache' "$(where o/r:Q4_K_M)" "$l/o_r_sub_x.gguf"
+is 'listed' "$("$pull" --list --json | jq -c 'select(.place == "llama.cpp") | [.name, .digest]')" "[\"o/r:Q4_K_M\",\"sha256:$hex\"]"
+is 'a torn file' "$(where o/r)$(grep -c 'instead of 9' err)" 1
+
+# ---- LM Studio ------------------------------------------------------------------------------------
+s=$HOME/.lmstudio/models/pub/Model-GGUF
+mkdir -p "$s"
+cp m.gguf "$s/Model-Q6_K.gguf"
+cp m.gguf "$s/mmproj-Model-F16.gguf"
+is 'LM Studio' "$(where pub/Model-GGUF)" "$s/Model-Q6_K.gguf"
+is 'listed' "$(listed lmstudio)" pub/Model-GGUF/Model-Q6_K.gguf
+
+# ---- all of them -------------------------------------------------------------------------------------
+"$pull" --list >out
+is 'a table' "$(head -1 out | tr -s ' ')" 'NAME SIZE TYPE CONTEXT PLACE CAN'
+is 'with a line for each' "$(wc -l <out)" 6
+run "$pull" --rm ollama:gemma4:e2b
+is 'other tools'\'' caches are never touched' "$status $(test -e "$o/blobs/sha256-$hex" && echo there)" '3 there'
+done_testing
