@@ -19,7 +19,7 @@ size_t g4_quantize_check(g4_dtype type, const float *x, size_t n);
 
 /* y = x[n] in blocks.  A row that g4_quantize_check refuses must not come here.
  * n: a multiple of the block; some fits look at the mean square of the whole row, so x is
- * one row.  im: importance of each column [n], not negative and finite, or NULL.  y: no alignment. */
+ * one row.  im: importance of each column [n], 0 to 2^30, or NULL.  y: no alignment. */
 void g4_quantize_row(g4_dtype type, const float *x, const float *im, size_t n, void *y);
 
 /* Q4_0 with the least (weighted) error of many scales a block: what weights that were trained to survive

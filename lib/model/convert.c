@@ -6,6 +6,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +32,20 @@ struct g4_convert_item *g4_convert_add(struct g4_convert_plan *c, const char *na
 
 /* ---- a GGUF as the source ---------------------------------------------------- */
 
+/* Query heads a KV head in the first layer; 1 where the file does not say. */
+static uint32_t read_gqa(const g4_weights *w)
+{
+    g4_sv arch;
+    char key[96];
+    uint64_t head, kv;
+    if (!g4_kv_str(g4_weights_kv(w, "general.architecture"), &arch) || arch.n > 40) return 1;
+    snprintf(key, sizeof key, "%.*s.attention.head_count", (int)arch.n, arch.p);
+    if (!g4_kv_u64(g4_weights_kv(w, key), 0, &head)) return 1;
+    snprintf(key, sizeof key, "%.*s.attention.head_count_kv", (int)arch.n, arch.p);
+    if (!g4_kv_u64(g4_weights_kv(w, key), 0, &kv) || !kv || head > UINT32_MAX) return 1;
+    return (uint32_t)(head / kv);
+}
+
 static void plan_gguf(struct g4_convert_plan *c)
 {
     for (size_t i = 0; i < g4_weights_kv_count(c->w); i++) {
@@ -46,6 +61,7 @@ static void plan_gguf(struct g4_convert_plan *c)
         if (layer > last) last = layer;
     }
     c->model.n_layer = (uint32_t)(last + 1);
+    c->model.gqa = read_gqa(c->w);
 }
 
 static int check_source(const struct g4_convert_plan *c, g4_err *err)

@@ -19,6 +19,12 @@ static const struct g4_recipe recipes[] = {
     { "q4_k_s", 14, G4_Q4_K, "4.6 bits" },
     { "q4_0", 2, G4_Q4_0, "4.5 bits, for QAT checkpoints" },
     { "q4_1", 3, G4_Q4_1, "5 bits, blocks of 32" },
+    { "iq4_xs", 30, G4_IQ4_XS, "4.3 bits, uneven levels" },
+    { "iq4_nl", 25, G4_IQ4_NL, "4.5 bits, uneven levels, blocks of 32" },
+    { "q3_k_l", 13, G4_Q3_K, "4.3 bits" },
+    { "q3_k_m", 12, G4_Q3_K, "3.9 bits" },
+    { "q3_k_s", 11, G4_Q3_K, "3.4 bits" },
+    { "q2_k", 10, G4_Q2_K, "3 bits, much is lost" },
 };
 enum { N_RECIPE = sizeof recipes / sizeof *recipes };
 
@@ -36,7 +42,7 @@ const struct g4_recipe *g4_recipe_at(size_t i)
 
 const char *g4_recipe_names(void)
 {
-    static char names[16 * N_RECIPE];
+    static char names[10 * N_RECIPE];
     if (names[0]) return names;
     size_t n = 0;
     for (size_t i = 0; i < N_RECIPE; i++) {
@@ -102,6 +108,10 @@ static g4_dtype type_of_v(const struct g4_recipe *r, const struct g4_recipe_mode
 {
     if ((is(r, "q4_k_m") || is(r, "q5_k_m")) && more_bits(i, m->n_v)) return G4_Q6_K;
     if (is(r, "q4_k_s") && i < 4) return G4_Q5_K;
+    if (is(r, "q3_k_m")) return i < 2 ? G4_Q5_K : G4_Q4_K;
+    if (is(r, "q3_k_l")) return G4_Q5_K;
+    if (is(r, "q2_k")) return m->gqa >= 4 ? G4_Q4_K : G4_Q3_K;
+    if ((is(r, "iq4_nl") || is(r, "iq4_xs")) && m->gqa >= 4) return G4_Q5_K;
     return r->base;
 }
 
@@ -112,7 +122,16 @@ static g4_dtype type_of_down(const struct g4_recipe *r, const struct g4_recipe_m
     if (is(r, "q4_k_s") && early) return G4_Q5_K;
     if (is(r, "q4_0") && m->importance && early) return G4_Q4_1;
     if (is(r, "q5_0") && m->importance && early) return G4_Q5_1;
+    if (is(r, "q3_k_m")) return layer < m->n_layer / 16 ? G4_Q5_K : G4_Q4_K;
+    if (is(r, "q3_k_l")) return G4_Q5_K;
+    if (is(r, "q2_k")) return G4_Q3_K;
+    if ((is(r, "iq4_nl") || is(r, "iq4_xs")) && !m->importance && early) return G4_Q5_K;
     return r->base;
+}
+
+static g4_dtype type_of_output(const struct g4_recipe *r)
+{
+    return is(r, "q3_k_m") ? G4_Q4_K : is(r, "q3_k_l") ? G4_Q5_K : is(r, "q2_k") ? G4_Q3_K : r->base;
 }
 
 g4_dtype g4_recipe_type(const struct g4_recipe *r, const struct g4_recipe_model *m, const char *name, uint64_t row, uint32_t i_v)
@@ -128,5 +147,7 @@ g4_dtype g4_recipe_type(const struct g4_recipe *r, const struct g4_recipe_model 
         type = type_of_v(r, m, i_v);
     else if (has(name, "ffn_down") && layer >= 0)
         type = type_of_down(r, m, (uint32_t)layer);
+    else if (has(name, "attn_output.weight"))
+        type = type_of_output(r);
     return g4_recipe_fallback(type, row);
 }

@@ -35,11 +35,18 @@ static bool add(g4_imatrix *m, g4_sv name, const float *v, size_t n)
     return true;
 }
 
-static int check_values(const char *path, g4_sv name, const float *v, size_t n, g4_err *err)
+/* Refuses what is no importance; brings large ones into the range that fits can square. */
+static int check_values(const char *path, g4_sv name, float *v, size_t n, g4_err *err)
 {
-    for (size_t i = 0; i < n; i++)
+    float most = 0;
+    int exp;
+    for (size_t i = 0; i < n; i++) {
         if (!(v[i] >= 0) || !isfinite(v[i]))
             return g4_fail(err, G4_EFORMAT, "'%s': column %zu of '%.*s' is no importance", path, i, (int)(name.n < 80 ? name.n : 80), name.p);
+        most = v[i] > most ? v[i] : most;
+    }
+    frexpf(most, &exp);
+    for (size_t i = 0; i < n && exp > 30; i++) v[i] = ldexpf(v[i], 30 - exp);
     return G4_OK;
 }
 

@@ -13,7 +13,8 @@ typedef struct g4_imatrix g4_imatrix;
 g4_imatrix *g4_imatrix_open(const char *path, g4_err *err);
 void g4_imatrix_free(g4_imatrix *m); /* NULL is fine */
 
-/* Columns [*n] of a tensor, matrix after matrix; NULL: it has none. */
+/* Columns [*n] of a tensor, matrix after matrix, 0 to 2^30 (larger ones are divided by a power of two
+ * together: only their proportions matter); NULL: it has none. */
 const float *g4_imatrix_find(const g4_imatrix *m, const char *name, size_t *n);
 
 size_t g4_imatrix_count(const g4_imatrix *m);

@@ -130,6 +130,23 @@ static void test_numbers(const char *name, const char *type, double tol, double 
     vec_out_free(&b);
 }
 
+/* From a GGUF: a small E2B in Q8_0, whose rows are long enough for every type. */
+static void test_mixture(const char *type, double kld)
+{
+    static const char from[] = "tests/data/text/g4-edge-q/g4-edge-q-Q8_0.gguf";
+    const char *path = file(type);
+    struct vec_out a = {0}, b = {0};
+    struct g4_convert_report report;
+    uint32_t n_vocab, d;
+    g4_err err = {0};
+    const int e = g4_convert(&(struct g4_convert_params){ .from = from, .to = path, .type = type, .requantize = true, .threads = 2 }, &report, &err);
+    if (!ok(!e, "to %s: %s", type, e ? err.msg : "converts") || !run(from, &a, &n_vocab, &d) || !run(path, &b, &n_vocab, &d)) return;
+    const double got = vec_kld(a.logits, b.logits, 40, n_vocab);
+    ok(got <= kld && got > 0, "%s: divergence from its source %.4g, at most %.4g; %llu bytes", type, got, kld, (unsigned long long)report.bytes);
+    vec_out_free(&a);
+    vec_out_free(&b);
+}
+
 int main(void)
 {
     static const char *const both[] = { "g4-dense", "g4-edge", "g4-moe", "g4-unified", "gemma2", "gemma3", "gemma3-270m", "embeddinggemma1" };
@@ -138,6 +155,14 @@ int main(void)
     for (size_t i = 0; i < sizeof both / sizeof *both; i++) test_numbers(both[i], NULL, 1e-6, 0);
     test_numbers("gemma3-scale", NULL, 2e-4, 0); /* its attention scale is folded into the query norms */
     test_numbers("embeddinggemma2", NULL, 1e-6, 0);
+    test_numbers("gemma3", "bf16", 1e-6, 0); /* a checkpoint in bf16 loses nothing */
+    test_numbers("gemma3", "q8_0", 0, 0.02);
+    test_numbers("gemma3", "q4_0", 0, 2);
+    static const struct { const char *type; double kld; } mixtures[] = {
+        { "q6_k", 0.03 }, { "q5_k_m", 0.07 }, { "q5_k_s", 0.07 }, { "q5_1", 0.07 }, { "q5_0", 0.08 }, { "q4_k_m", 0.2 }, { "q4_k_s", 0.2 }, { "q4_1", 0.25 },
+        { "q4_0", 0.3 }, { "iq4_nl", 0.25 }, { "iq4_xs", 0.25 }, { "q3_k_l", 0.5 }, { "q3_k_m", 0.5 }, { "q3_k_s", 0.6 }, { "q2_k", 1.5 },
+    };
+    for (size_t i = 0; i < sizeof mixtures / sizeof *mixtures; i++) test_mixture(mixtures[i].type, mixtures[i].kld);
     char command[64];
     snprintf(command, sizeof command, "rm -r %s", folder);
     return system(command) ? 1 : done_testing();
