@@ -20,6 +20,8 @@ static int check_options(const struct g4_call_opts *o, g4_err *err)
     if (o->dry_run && o->loop) return g4_fail(err, G4_EUSAGE, "--dry-run shows the calls of a record; --loop would need their answers");
     if (o->dry_run && o->replay) return g4_fail(err, G4_EUSAGE, "--dry-run and --replay exclude each other: nothing runs in a replay");
     if (o->dry_run && o->gen.resume) return g4_fail(err, G4_EUSAGE, "--dry-run makes no records for --resume");
+    if (o->gen.shape && strcmp(o->gen.shape, "openai_batch") == 0)
+        return g4_fail(err, G4_EUSAGE, "a batch line has no place for tool results: -o openai_batch goes with g4-gen only");
     if (o->events && !o->loop) return g4_fail(err, G4_EUSAGE, "--events goes with --loop");
     if (o->events && strcmp(o->events, "-") == 0 && (o->gen.raw || o->gen.shape || o->gen.null_out))
         return g4_fail(err, G4_EUSAGE, "--events without a file writes events instead of records: --raw, --output and --null-out need a file");
@@ -128,7 +130,7 @@ static int set_up_input(struct g4_caller *c, struct g4_gen *gen, struct g4_opts 
         operands->v[0] = "";
     }
     gen->jsonl = !gen->map && !alone;
-    gen->json = alone;
+    gen->json = alone && !gen->raw;
     gen->no_stdin |= alone;
     const int rc = g4_gen_setup(&c->gen, gen, opts, err);
     c->gen.text = false;

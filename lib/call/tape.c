@@ -213,7 +213,7 @@ void g4_tape_unfinished(const g4_tape *t, void (*emit)(void *arg, const struct g
     for (size_t i = 0; i < t->n; i++) {
         bool done = t->e[i].content != NULL;
         for (size_t k = t->e[i].next; k && !done; k = t->e[k - 1].next)
-            done = same_place(&t->e[k - 1].c, &t->e[i].c);
+            done = same_place(&t->e[k - 1].c, &t->e[i].c); /* a result, or begun again */
         if (!done) emit(arg, &t->e[i].c);
     }
 }
