@@ -29,22 +29,6 @@ static int check_options(const struct g4_call_opts *o, g4_err *err)
     return G4_OK;
 }
 
-static bool given(const struct g4_opts *opts, const char *name)
-{
-    for (size_t i = 0; opts->cmd->opts[i].name; i++)
-        if (strcmp(opts->cmd->opts[i].name, name) == 0) return opts->raw[i] != NULL;
-    return false;
-}
-
-/* Without --loop no model is there: what would only mean something to one is a slip. */
-static int check_loop_only(const struct g4_call_opts *o, const struct g4_opts *opts, g4_err *err)
-{
-    static const char *const names[] = { "max-steps", "budget", "max-repeats", "tool-choice", "max-tokens", "think" };
-    for (size_t i = 0; i < sizeof names / sizeof *names && !o->loop; i++)
-        if (given(opts, names[i])) return g4_fail(err, G4_EUSAGE, "--%s goes with --loop", names[i]);
-    return G4_OK;
-}
-
 /* ---- the parts ----------------------------------------------------------- */
 
 static int make_wall(struct g4_caller *c, g4_err *err)
@@ -144,7 +128,6 @@ int g4_call_setup(struct g4_caller *c, const struct g4_call_opts *o, struct g4_o
     c->event_fd = -1;
     c->ready_last = &c->ready;
     int rc = check_options(o, err);
-    if (!rc) rc = check_loop_only(o, opts, err);
     if (!rc) rc = set_up_input(c, (struct g4_gen *)&o->gen, opts, err);
     if (!rc) rc = make_wall(c, err);
     if (!rc && o->policy && !(c->policy = g4_policy_read(o->policy, err))) rc = err->code;

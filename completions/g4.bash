@@ -39,4 +39,4 @@ _g4() {
     esac
 }
 
-complete -F _g4 g4-gen
+complete -F _g4 g4-gen g4-call

@@ -22,3 +22,4 @@ function __g4_options --argument-names command
 end
 
 __g4_options g4-gen
+__g4_options g4-call

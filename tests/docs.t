@@ -23,9 +23,11 @@ tab=$(printf '\t')
 # Cross references to pages that are not installed here are no fault of the page.
 same 'mandoc -T lint has nothing to say' \
     "$(mandoc -T lint man/*.[157] 2>/dev/null | grep -v 'referenced manual not found')" ''
-for section in NAME SYNOPSIS DESCRIPTION OPTIONS INPUT OUTPUT 'EXIT STATUS' ENVIRONMENT EXAMPLES 'SEE ALSO' BUGS; do
-    grep -q "^\.Sh $section\$" man/g4-gen.1
-    ok $? "g4-gen(1) has $section"
+for command in g4-gen g4-call; do
+    for section in NAME SYNOPSIS DESCRIPTION OPTIONS INPUT OUTPUT 'EXIT STATUS' ENVIRONMENT EXAMPLES 'SEE ALSO' BUGS; do
+        grep -q "^\.Sh $section\$" man/$command.1
+        ok $? "$command(1) has $section"
+    done
 done
 lines=$(wc -l <README.md)
 [ "$lines" -lt 150 ]
@@ -33,34 +35,36 @@ ok $? "README.md has $lines lines"
 
 # ---- the option table against the manual and --help ----------------------------------
 # table: `--name` and, after a blank, its letter; the value's name counts as yes or no
-"$gen" --completion-helper >"$tmp/helper"
-ok $? '--completion-helper'
-awk -F'\t' 'NF != 4 || $2 !~ /^--[a-z0-9-]+$/ || $4 == ""' "$tmp/helper" >"$tmp/odd"
-same 'four fields a line' "$(cat "$tmp/odd")" ''
-awk -F'\t' '{ print $2, ($1 == "" ? "-" : $1), ($3 == "" ? "flag" : $3 ~ /^\[=/ ? "optional" : "value") }' "$tmp/helper" |
-    sort >"$tmp/table"
-# The same three of each `.It Fl x , -name Ar value` in OPTIONS.
-sed -n '/^\.Sh OPTIONS/,/^\.Sh INPUT/p' man/g4-gen.1 | grep '^\.It Fl' |
-    awk '{
-        sub(/^\.It Fl /, "")
-        letter = "-"
-        if ($2 == ",") { letter = "-" $1; sub(/^[^,]*, /, "") }
-        kind = /Ns Op = Ns Ar/ ? "optional" : / Ar / ? "value" : "flag"
-        print "-" $1, letter, kind
-    }' | sort >"$tmp/manual"
-grep -o 'Fl -no-[a-z0-9-]*' man/g4-gen.1 | sed 's/^Fl /-/' | sort -u >"$tmp/no"
-awk 'NR == FNR { plain[$1] = 1; next }
-    { base = $1; sub(/^--no-/, "--", base); if (!(base != $1 && base in plain)) print }' "$tmp/table" "$tmp/table" >"$tmp/plain"
-same 'every option is in the manual, with its letter and its value, and no other' \
-    "$(diff "$tmp/plain" "$tmp/manual")" ''
-awk '{ print $1 }' "$tmp/table" | grep '^--no-' | sort >"$tmp/table-no"
-same 'every --no-NAME is in the manual and no other' "$(diff "$tmp/table-no" "$tmp/no")" ''
-"$gen" --help >"$tmp/help"
-same 'every option is in --help' "$(awk '{ print $1 }' "$tmp/plain" |
-    while read -r o; do grep -Eq -- "(^|[ ,])(--\[no-\]|--)${o#--}([ =[]|\$)" "$tmp/help" || echo "$o"; done)" ''
-same '--help begins with examples' "$(grep -n -m1 -i '^examples' "$tmp/help" | cut -d: -f1)" 3
-same '--version' "$("$gen" --version)" "g4-gen $(sed -n 's/.*G4_VERSION "\(.*\)"/\1/p' lib/g4.h)"
-same 'exit statuses of the manual' "$(sed -n '/^\.Sh EXIT/,/^\.Sh/s/^\.It //p' man/g4-gen.1 | paste -sd' ' -)" '0 1 2 3 4 5'
+for command in g4-call g4-gen; do # g4-gen last: its table serves the completions
+    "$bin/$command" --completion-helper >"$tmp/helper"
+    ok $? "$command: --completion-helper"
+    awk -F'\t' 'NF != 4 || $2 !~ /^--[a-z0-9-]+$/ || $4 == ""' "$tmp/helper" >"$tmp/odd"
+    same "$command: four fields a line" "$(cat "$tmp/odd")" ''
+    awk -F'\t' '{ print $2, ($1 == "" ? "-" : $1), ($3 == "" ? "flag" : $3 ~ /^\[=/ ? "optional" : "value") }' "$tmp/helper" |
+        sort >"$tmp/table"
+    # The same three of each `.It Fl x , -name Ar value` in OPTIONS.
+    sed -n '/^\.Sh OPTIONS/,/^\.Sh INPUT/p' man/$command.1 | grep '^\.It Fl' |
+        awk '{
+            sub(/^\.It Fl /, "")
+            letter = "-"
+            if ($2 == ",") { letter = "-" $1; sub(/^[^,]*, /, "") }
+            kind = /Ns Op = Ns Ar/ ? "optional" : / Ar / ? "value" : "flag"
+            print "-" $1, letter, kind
+        }' | sort >"$tmp/manual"
+    grep -o 'Fl -no-[a-z0-9-]*' man/$command.1 | sed 's/^Fl /-/' | sort -u >"$tmp/no"
+    awk 'NR == FNR { plain[$1] = 1; next }
+        { base = $1; sub(/^--no-/, "--", base); if (!(base != $1 && base in plain)) print }' "$tmp/table" "$tmp/table" >"$tmp/plain"
+    same "$command: every option is in the manual, with its letter and its value, and no other" \
+        "$(diff "$tmp/plain" "$tmp/manual")" ''
+    awk '{ print $1 }' "$tmp/table" | grep '^--no-' | sort >"$tmp/table-no"
+    same "$command: every --no-NAME is in the manual and no other" "$(diff "$tmp/table-no" "$tmp/no")" ''
+    "$bin/$command" --help >"$tmp/help"
+    same "$command: every option is in --help" "$(awk '{ print $1 }' "$tmp/plain" |
+        while read -r o; do grep -Eq -- "(^|[ ,])(--\[no-\]|--)${o#--}([ =[]|\$)" "$tmp/help" || echo "$o"; done)" ''
+    same "$command: --help begins with examples" "$(grep -n -m1 -i '^examples' "$tmp/help" | cut -d: -f1)" 3
+    same "$command: --version" "$("$bin/$command" --version)" "$command $(sed -n 's/.*G4_VERSION "\(.*\)"/\1/p' lib/g4.h)"
+    same "$command: exit statuses of the manual" "$(sed -n '/^\.Sh EXIT/,/^\.Sh/s/^\.It //p' man/$command.1 | paste -sd' ' -)" '0 1 2 3 4 5'
+done
 
 # ---- completions ---------------------------------------------------------------------
 cat >"$tmp/complete.bash" <<'END'
@@ -94,6 +98,13 @@ echo 'int main(void) { return 0; }' | tee main.c src/a.c >src/b.c
 printf '%s\n' 'who?' 'what?' >questions.txt
 printf '{"id":%d,"prompt":"q"}\n' 1 2 >asks.jsonl
 printf '{"id":%d,"subject":"sale"}\n' 1 2 >mails.jsonl
+cp -r "$top/tests/data/text/g4-edge" "$tmp/chat" && echo '<|turn>' >"$tmp/chat/chat_template.jinja"
+mkdir tools
+echo '{"name":"add","parameters":{"type":"object"}}' >tools/add.json
+printf '#!/bin/sh\njq -c "{sum: (.a + .b)}"\n' >tools/add
+chmod +x tools/add
+echo '{"messages":[{"role":"user","content":"2+3?"},{"role":"assistant","content":"","tool_calls":[{"id":"call_0","type":"function",
+"function":{"name":"add","arguments":"{\"a\":2,\"b\":3}"}}]}]}' | tr -d '\n' >turn.jsonl
 printf '%s\n' 'a dull film -> bad' >shots.txt
 echo '{"max-tokens": 6}' >"$tmp/config/g4/config.json"
 PATH=$bin:$PATH
@@ -109,7 +120,10 @@ runs() {
     ok $? "$1: $(head -1 "$2" | cut -c1-70)"
     [ $status = 0 ] && [ -s "$tmp/out" ] || { echo "status $status"; cat "$tmp/err" "$tmp/out"; } | head -20 | sed 's/^/# /'
 }
-for page in g4-gen.1 g4-jsonl.5 g4.7; do
+for page in g4-gen.1 g4-call.1 g4-jsonl.5 g4-tools.5 g4.7; do
+    # Only a model with a chat format calls tools.
+    [ $page != g4-call.1 ] || export G4_MODEL="$tmp/chat"
+    [ $page = g4-call.1 ] || export G4_MODEL="$top/tests/data/text/g4-edge"
     # The literal blocks of EXAMPLES, a file each.
     sed -n '/^\.Sh EXAMPLES/,/^\.Sh SEE/p' "$top/man/$page" | sed 's/\\e/\\/g; s/\\(dq/"/g' |
         awk -v base="$tmp/example-$page" '/^\.Bd/ { f = base "-" sprintf("%02d", ++k); next } /^\.Ed/ { f = ""; next } f { print >f }'
