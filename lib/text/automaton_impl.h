@@ -114,6 +114,8 @@ void g4_auto_string_byte(g4_automaton *a, const struct g4_frame *f, uint8_t byte
 void g4_auto_string_token(g4_automaton *a, const struct g4_frame *f, int32_t id);
 /* Must the piece that quotes a call's strings come? */
 bool g4_auto_quote_only(const g4_automaton *a, const struct g4_frame *f);
+/* Code points that the character which is begun may become (at the start of one: all). */
+void g4_auto_string_reach(const struct g4_frame *f, uint32_t *lo, uint32_t *hi);
 int g4_auto_string_only(const g4_automaton *a, const struct g4_frame *f);
 /* Can a key of DFA state q still become one that is allowed? */
 bool g4_auto_key_alive(const g4_automaton *a, const struct g4_frame *key, uint32_t q);

@@ -14,16 +14,36 @@ static uint32_t least(const g4_automaton *a, g4_node v)
 static uint32_t spelling(uint32_t lex)
 {
     static const uint8_t rest[] = {
-        [G4_LEX_OPEN] = 1, [G4_LEX_ESC] = 1, [G4_LEX_U4] = 4, [G4_LEX_U3] = 3, [G4_LEX_U2] = 2, [G4_LEX_U1] = 1,
+        [G4_LEX_OPEN] = 1, [G4_LEX_ESC] = 5, [G4_LEX_U4] = 4, [G4_LEX_U3] = 3, [G4_LEX_U2] = 2, [G4_LEX_U1] = 1,
         [G4_LEX_2_1] = 1, [G4_LEX_3_2] = 2, [G4_LEX_3_1] = 1, [G4_LEX_4_3] = 3, [G4_LEX_4_2] = 2, [G4_LEX_4_1] = 1,
         [G4_LEX_SLASH] = 6, [G4_LEX_U] = 5, [G4_LEX_L4] = 4, [G4_LEX_L3] = 3, [G4_LEX_L2] = 2, [G4_LEX_L1] = 1,
     };
     return rest[lex >> 24];
 }
 
+/* The least, over the DFA states that the character at hand can lead to, of what they still need. */
+static uint32_t begun_least(const g4_dfa *dfa, const struct g4_frame *f)
+{
+    const struct g4_dfa_state *s = &dfa->state[f->a];
+    uint32_t lo, hi, best = s->other != G4_DFA_DEAD ? dfa->state[s->other].least_bytes : G4_NEVER_LEAST;
+    g4_auto_string_reach(f, &lo, &hi);
+    for (uint32_t i = s->edge; i < s->edge + s->n_edge; i++) {
+        const struct g4_dfa_edge *e = &dfa->edge[i];
+        if (e->lo <= hi && e->hi >= lo && dfa->state[e->to].least_bytes < best) best = dfa->state[e->to].least_bytes;
+    }
+    return best;
+}
+
+static bool is_begun(const struct g4_frame *f)
+{
+    return f->c >> 24 > G4_LEX_BODY;
+}
+
 static uint32_t string_least(const struct g4_node_data *d, const struct g4_frame *f)
 {
-    const uint32_t by_dfa = d->dfa ? d->dfa->state[f->a].least_bytes : 0, by_length = f->b < d->min ? d->min - f->b : 0;
+    const uint32_t by_length = f->b < d->min ? d->min - f->b : 0;
+    uint32_t by_dfa = 0;
+    if (d->dfa) by_dfa = is_begun(f) ? begun_least(d->dfa, f) : d->dfa->state[f->a].least_bytes;
     return 1 + (by_dfa > by_length ? by_dfa : by_length) + spelling(f->c);
 }
 
@@ -77,7 +97,7 @@ static uint32_t object_rest(const g4_automaton *a, const struct g4_frame *f)
     return sum;
 }
 
-/* The cheapest member that may come next, and all that is needed after it. */
+/* The cheapest member that may come next, its comma written, and all that is needed after it. */
 static uint32_t next_member(const g4_automaton *a, const struct g4_frame *f)
 {
     const struct g4_object *o = g4_auto_node(a, f)->object;
@@ -87,7 +107,7 @@ static uint32_t next_member(const g4_automaton *a, const struct g4_frame *f)
         if (!g4_auto_member_allowed(a, f, i)) continue;
         const struct g4_frame g = g4_auto_with_member(a, *f, i, &known);
         const uint32_t cost = i < o->n ? o->member[i].cost + least(a, o->member[i].value) : 4 + least(a, o->other);
-        uint32_t sum = g4_cost(cost, object_rest(a, &g));
+        uint32_t sum = g4_cost(cost - 1, object_rest(a, &g));
         if (!known && o->member[i].required && sum != G4_NEVER_LEAST) sum -= cost; /* it was counted as missing */
         if (sum < best) best = sum;
     }
@@ -115,23 +135,48 @@ static uint32_t object_least(const g4_automaton *a, const struct g4_frame *f)
     }
 }
 
-/* A key and everything behind it up to the end of its object. */
-static uint32_t key_least(const g4_automaton *a, const struct g4_frame *f)
+/* This key and everything behind it up to the end of its object, with `name` bytes of it to come. */
+static uint32_t member_least(const g4_automaton *a, const struct g4_frame *f, uint32_t label, uint32_t name)
 {
     const struct g4_object *o = g4_auto_node(a, f)->object;
     const struct g4_frame *object = &a->frame[f->parent];
-    const struct g4_dfa_state *s = &o->names->state[f->a];
+    bool known;
+    if (!g4_auto_member_allowed(a, object, label)) return G4_NEVER_LEAST;
+    const struct g4_frame g = g4_auto_with_member(a, *object, label, &known);
+    const uint32_t value = least(a, label < o->n ? o->member[label].value : o->other);
+    uint32_t sum = g4_cost(object_rest(a, &g), value);
+    if (!known && o->member[label].required && sum != G4_NEVER_LEAST) sum -= o->member[label].cost + value; /* it was counted as missing */
+    return g4_cost(sum, name + 2 + spelling(f->c));
+}
+
+/* The least of the keys that state q of the names can become. */
+static uint32_t names_least(const g4_automaton *a, const struct g4_frame *f, uint32_t q)
+{
+    const struct g4_object *o = g4_auto_node(a, f)->object;
+    const struct g4_dfa_state *s = &o->names->state[q];
     uint32_t best = G4_NEVER_LEAST;
-    for (uint32_t k = s->from; k <= s->to; k++) {
-        const uint32_t label = k < s->to ? o->names->order[k] : o->n;
-        bool known;
-        if (label == o->n && o->names->sink == G4_DFA_DEAD) continue;
-        if (!g4_auto_member_allowed(a, object, label)) continue;
-        const struct g4_frame g = g4_auto_with_member(a, *object, label, &known);
-        uint32_t name = label == o->n ? s->label != o->n : o->member[label].chars - f->b;
-        uint32_t sum = g4_cost(object_rest(a, &g), least(a, label < o->n ? o->member[label].value : o->other));
-        if (!known && o->member[label].required && sum != G4_NEVER_LEAST) sum -= o->member[label].cost + least(a, o->member[label].value);
-        sum = g4_cost(sum, name + 2 + spelling(f->c));
+    for (uint32_t k = s->from; k < s->to; k++) {
+        const uint32_t label = o->names->order[k], sum = member_least(a, f, label, o->member[label].chars - f->b);
+        if (sum < best) best = sum;
+    }
+    if (o->names->sink != G4_DFA_DEAD) {
+        const uint32_t sum = member_least(a, f, o->n, s->label != o->n);
+        if (sum < best) best = sum;
+    }
+    return best;
+}
+
+static uint32_t key_least(const g4_automaton *a, const struct g4_frame *f)
+{
+    const g4_dfa *names = g4_auto_node(a, f)->object->names;
+    const struct g4_dfa_state *s = &names->state[f->a];
+    if (!is_begun(f)) return names_least(a, f, f->a);
+    uint32_t lo, hi, best = s->other != G4_DFA_DEAD ? names_least(a, f, s->other) : G4_NEVER_LEAST;
+    g4_auto_string_reach(f, &lo, &hi);
+    for (uint32_t i = s->edge; i < s->edge + s->n_edge; i++) {
+        const struct g4_dfa_edge *e = &names->edge[i];
+        if (e->lo > hi || e->hi < lo) continue;
+        const uint32_t sum = names_least(a, f, e->to);
         if (sum < best) best = sum;
     }
     return best;
@@ -158,7 +203,7 @@ static uint32_t own_least(const g4_automaton *a, const struct g4_frame *f)
         for (uint32_t i = f->a + 1; i < d->n; i++) sum = g4_cost(sum, least(a, d->child[i]));
         return sum;
     case G4_N_REPEAT: return f->b + 1 < d->min ? g4_times(d->min - f->b - 1, least(a, d->child[0])) : 0;
-    case G4_N_TEXT: return d->dfa->state[f->a].least_bytes + spelling(f->c);
+    case G4_N_TEXT: return (is_begun(f) ? begun_least(d->dfa, f) : d->dfa->state[f->a].least_bytes) + spelling(f->c);
     case G4_N_STRING: return string_least(d, f);
     case G4_N_KEY: return key_least(a, f);
     case G4_N_NUMBER: return number_least(a, f);

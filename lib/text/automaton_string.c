@@ -302,6 +302,28 @@ void g4_auto_string_token(g4_automaton *a, const struct g4_frame *f, int32_t id)
     }
 }
 
+void g4_auto_string_reach(const struct g4_frame *f, uint32_t *lo, uint32_t *hi)
+{
+    const uint32_t kind = kind_of(f->c), value = value_of(f->c);
+    *lo = 0;
+    *hi = MAX_CP;
+    if (kind >= G4_LEX_2_1 && kind <= G4_LEX_4_1) {
+        reach(kind, value, lo, hi);
+    } else if (kind > G4_LEX_U4 && kind <= G4_LEX_U1) {
+        const uint32_t left = 1 + G4_LEX_U1 - kind;
+        *lo = value << 4 * left;
+        *hi = *lo + (1u << 4 * left) - 1;
+        if (*lo <= 0xDBFF && *hi >= 0xD800) *hi = MAX_CP; /* the first half of a pair */
+    } else if (kind == G4_LEX_SLASH || kind == G4_LEX_U || kind == G4_LEX_L4) {
+        *lo = 0x10000 + (value << 10);
+        *hi = *lo + 0x3FF;
+    } else if (kind > G4_LEX_L4) {
+        const uint32_t bits = kind == G4_LEX_L3 ? 10 : kind == G4_LEX_L2 ? 8 : 4;
+        *lo = 0x10000 + (value << bits);
+        *hi = *lo + (1u << bits) - 1;
+    }
+}
+
 /* ---- what must come ------------------------------------------------------------------------ */
 
 /* The character that is the only way on; UINT32_MAX: there are several or none. */

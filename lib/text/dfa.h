@@ -50,8 +50,8 @@ bool g4_dfa_any(const g4_dfa *d, uint32_t state, uint32_t lo, uint32_t hi);
 /* The only code point that is possible, or UINT32_MAX. */
 uint32_t g4_dfa_only(const g4_dfa *d, uint32_t state);
 
-/* The texts of an asserted format (text/validate.h); NULL: none.  rare: those that the DFA alone cannot
- * decide and that need the validator's word (date-time: leap seconds). */
-g4_dfa *g4_dfa_format(const char *format, bool rare);
+/* The texts of an asserted format (text/validate.h); NULL: none.  Leap seconds stand only where there can be one:
+ * at the end of June and December, with an offset of whole hours. */
+g4_dfa *g4_dfa_format(const char *format);
 
 #endif

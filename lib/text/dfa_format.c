@@ -18,23 +18,36 @@
 #define HEX "[0-9A-Fa-f]"
 
 static const struct {
-    const char *name, *usual, *rare;
+    const char *name, *text;
 } formats[] = {
-    { "date", DATE, NULL },
-    { "date-time", DATE "[Tt]" HOUR_MINUTE ":[0-5]\\d" OFFSET, DATE "[Tt]" HOUR_MINUTE ":60" OFFSET },
-    { "email", "(" ATOM "(\\." ATOM ")*|" QUOTED ")@(" LABEL "(\\." LABEL ")*|\\[" IPV4 "\\])", NULL },
-    { "uuid", HEX "{8}-(" HEX "{4}-){3}" HEX "{12}", NULL },
-    { "ipv4", IPV4, NULL },
+    { "date", DATE },
+    { "date-time", DATE "[Tt]" HOUR_MINUTE ":[0-5]\\d" OFFSET },
+    { "email", "(" ATOM "(\\." ATOM ")*|" QUOTED ")@(" LABEL "(\\." LABEL ")*|\\[" IPV4 "\\])" },
+    { "uuid", HEX "{8}-(" HEX "{4}-){3}" HEX "{12}" },
+    { "ipv4", IPV4 },
 };
 
-g4_dfa *g4_dfa_format(const char *format, bool rare)
+/* 23:59:60 UTC of the last day of June or December, in every zone of whole hours. */
+static void put_leap_seconds(g4_str *s)
+{
+    g4_str_adds(s, "|" YEAR "-((06-30|12-31)[Tt](23:59:60(\\.\\d+)?([Zz]|[+-]00:00)");
+    for (int h = 1; h <= 12; h++) g4_str_addf(s, "|%02d:59:60(\\.\\d+)?-%02d:00", 23 - h, h);
+    g4_str_adds(s, ")|(07-01|01-01)[Tt](");
+    for (int h = 1; h <= 14; h++) g4_str_addf(s, "%s%02d:59:60(\\.\\d+)?\\+%02d:00", h > 1 ? "|" : "", h - 1, h);
+    g4_str_adds(s, "))");
+}
+
+g4_dfa *g4_dfa_format(const char *format)
 {
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
-        const char *text = rare ? formats[i].rare : formats[i].usual;
-        if (strcmp(format, formats[i].name) || !text) continue;
-        g4_regex *r = g4_regex_new(text, strlen(text), NULL);
+        g4_str text = {0};
+        if (strcmp(format, formats[i].name)) continue;
+        g4_str_adds(&text, formats[i].text);
+        if (!strcmp(format, "date-time")) put_leap_seconds(&text);
+        g4_regex *r = g4_regex_new(text.p, text.n, NULL);
         g4_dfa *d = r ? g4_dfa_regex(r, true, 10000, NULL) : NULL;
         g4_regex_free(r);
+        g4_str_free(&text);
         return d;
     }
     return NULL;

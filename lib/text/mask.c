@@ -238,6 +238,13 @@ static int slice_of(const g4_automaton *a, const struct g4_state_data *s)
     return slice;
 }
 
+/* No plain character leads away from the end: one string of any characters. */
+static bool is_level(const g4_automaton *a, const struct g4_state_data *s)
+{
+    const struct g4_node_data *d = g4_auto_node(a, &a->frame[a->pool[s->thread].frame]);
+    return s->n == 1 && d->kind == G4_N_STRING && !d->dfa;
+}
+
 /* ---- the whole ---------------------------------------------------------------------------- */
 
 static void fill_state(struct fill *x, g4_state s)
@@ -252,7 +259,7 @@ static void fill_state(struct fill *x, g4_state s)
         if (to != G4_STATE_DEAD && a->state[to].asks) to = answer(x, to, &mark, 1);
         if (to != G4_STATE_DEAD && a->state[to].least <= x->most && (uint32_t)ids[i] < x->p->n_vocab) set(x, ids[i]);
     }
-    if (slice < 0) {
+    if (slice < 0 || (x->most != UINT32_MAX && !is_level(a, &a->state[s]))) {
         walk(x, &x->p->all, s);
         return;
     }

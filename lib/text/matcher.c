@@ -28,6 +28,7 @@ struct g4_matcher {
     struct { size_t at; int32_t id; } *piece; /* pieces of the grammar within the text: where their marks stand */
     size_t n_piece, cap_piece;
     uint32_t left;    /* tokens that may come */
+    uint32_t look;    /* how few of them there must be before the end is worked out (again) */
     int32_t *queue;   /* forced ones, from `at` on */
     size_t n_queue, at, cap_queue;
 };
@@ -57,6 +58,7 @@ void g4_matcher_free(g4_matcher *m)
 void g4_matcher_limit(g4_matcher *m, uint32_t tokens)
 {
     m->left = tokens;
+    m->look = UINT32_MAX;
 }
 
 /* ---- going on ------------------------------------------------------------------------- */
@@ -157,12 +159,19 @@ void g4_matcher_rollback(g4_matcher *m, size_t n)
     g4_scan_cut(&m->scan, m->past[m->n % BACK].kept);
     while (m->n_piece && m->piece[m->n_piece - 1].at >= m->scan.kept) m->n_piece--;
     if (m->left != UINT32_MAX) m->left += (uint32_t)n;
+    m->look = UINT32_MAX;
     m->at = m->n_queue = 0;
 }
 
 g4_sv g4_matcher_text(g4_matcher *m)
 {
     return (g4_sv){ m->scan.text.p ? m->scan.text.p : "", m->scan.kept };
+}
+
+uint32_t g4_matcher_least(g4_matcher *m)
+{
+    find_again(m);
+    return g4_automaton_least(m->a, m->state);
 }
 
 bool g4_matcher_done(g4_matcher *m)
@@ -251,11 +260,12 @@ static void find_forced(g4_matcher *m)
 /* The byte that leads most quickly to the end; false: none does. */
 static bool nearest(g4_matcher *m, g4_state *s, g4_str *text)
 {
+    const uint32_t now = g4_automaton_least(m->a, *s);
     uint32_t best = G4_NEVER_LEAST;
     int byte = -1;
     g4_state to = G4_STATE_DEAD;
     const size_t n = m->scan.text.n;
-    for (int b = 0; b < 256; b++) {
+    for (int b = 0x20; b < 256 && best >= now; b++) { /* controls are never needed */
         m->scan.text.n = n;
         const g4_state t = step(m, *s, (uint8_t)b);
         if (t == G4_STATE_DEAD || g4_automaton_least(m->a, t) >= best) continue;
@@ -306,12 +316,23 @@ static uint32_t reach(g4_matcher *m)
     return least > room ? least : room;
 }
 
+/* A byte takes a token at most: the end needs working out only when fewer are left than it has bytes. */
+static bool must_look(const g4_matcher *m)
+{
+    const uint32_t least = g4_automaton_least(m->a, m->state);
+    return m->left != UINT32_MAX && m->left <= m->look && least != G4_NEVER_LEAST && m->left < least + 4 &&
+           !g4_automaton_done(m->a, m->state);
+}
+
 size_t g4_matcher_forced(g4_matcher *m, const int32_t **ids)
 {
     find_again(m);
     if (m->state == G4_STATE_DEAD) return 0;
-    if (m->at >= m->n_queue && m->left != UINT32_MAX && reach(m) != UINT32_MAX && !g4_automaton_done(m->a, m->state)) {
-        if (!find_end(m) || m->n_queue + 3 < m->left) m->at = m->n_queue = 0; /* not possible, or not yet needed */
+    if (m->at >= m->n_queue && must_look(m)) {
+        const bool possible = find_end(m);
+        const uint32_t spare = possible ? m->left - (uint32_t)m->n_queue : 0;
+        if (possible) m->look = m->left - spare / 2; /* what is allowed meanwhile makes the way hardly longer */
+        if (!possible || spare > 3) m->at = m->n_queue = 0;
     }
     if (m->at >= m->n_queue) find_forced(m);
     *ids = m->queue + m->at;

@@ -103,59 +103,29 @@ static int add_pattern(struct g4_lower *l, g4_json schema, g4_dfa **all)
     return d ? join(l, schema, "pattern", all, d) : g4_schema_refuse(l, schema, "pattern", why.msg);
 }
 
-/* rare: those texts of the formats that need a check afterwards; *any: there are such. */
-static int add_format(struct g4_lower *l, g4_json schema, bool rare, g4_dfa **all, bool *any)
+static int add_format(struct g4_lower *l, g4_json schema, g4_dfa **all)
 {
     char *name = g4_json_dup(g4_json_get(schema, "format"));
-    int rc = G4_OK;
-    g4_dfa *d = name && rare ? g4_dfa_format(name, true) : NULL;
-    *any |= d != NULL;
-    if (!d && name) d = g4_dfa_format(name, false);
-    if (d) rc = join(l, schema, "format", all, d);
+    g4_dfa *d = name ? g4_dfa_format(name) : NULL;
     free(name);
-    return rc;
-}
-
-static int string_dfa(struct g4_lower *l, const struct g4_parts *parts, bool rare, g4_dfa **all, bool *any, g4_json *format)
-{
-    int rc = G4_OK;
-    *all = NULL;
-    *any = false;
-    for (size_t i = 0; i < parts->n && !rc; i++) {
-        if (parts->v[i].kind != G4_PART_BASE) continue;
-        rc = add_pattern(l, parts->v[i].v, all);
-        if (!rc) rc = add_format(l, parts->v[i].v, rare, all, any);
-        if (*any && !format->p) *format = g4_json_get(parts->v[i].v, "format");
-    }
-    if (!rc) return rc;
-    g4_dfa_free(*all);
-    *all = NULL;
-    return rc;
+    return d ? join(l, schema, "format", all, d) : G4_OK;
 }
 
 int g4_lower_string(struct g4_lower *l, const struct g4_parts *parts, g4_node *out)
 {
     uint32_t min = 0, max = UINT32_MAX;
-    g4_dfa *usual, *rare;
-    g4_node alt[2];
-    g4_json format = {0};
-    bool any;
+    g4_dfa *all = NULL;
     for (size_t i = 0; i < parts->n; i++) {
+        const g4_json s = parts->v[i].v;
         uint32_t lo = 0, hi = UINT32_MAX;
         if (parts->v[i].kind != G4_PART_BASE) continue;
-        if (g4_lower_count(l, parts->v[i].v, "minLength", &lo) || g4_lower_count(l, parts->v[i].v, "maxLength", &hi)) return G4_ESCHEMA;
+        if (g4_lower_count(l, s, "minLength", &lo) || g4_lower_count(l, s, "maxLength", &hi) || add_pattern(l, s, &all) || add_format(l, s, &all)) {
+            g4_dfa_free(all);
+            return G4_ESCHEMA;
+        }
         if (lo > min) min = lo;
         if (hi < max) max = hi;
     }
-    if (string_dfa(l, parts, false, &usual, &any, &format)) return G4_ESCHEMA;
-    alt[0] = g4_node_string(l->g, &l->p.dialect, usual, min, max);
-    if (string_dfa(l, parts, true, &rare, &any, &format)) return G4_ESCHEMA;
-    if (any) {
-        alt[1] = g4_lower_checked(l, g4_node_string(l->g, &l->p.dialect, rare, min, max), "format", format);
-    } else {
-        alt[1] = G4_NODE_NEVER;
-        g4_dfa_free(rare);
-    }
-    *out = g4_node_alt(l->g, alt, 2);
+    *out = g4_node_string(l->g, &l->p.dialect, all, min, max);
     return G4_OK;
 }
