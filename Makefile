@@ -170,6 +170,7 @@ check: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) tests
 	@tests/fetch-weights || true
 	@tests/fetch-tokenizer || true
+	@tests/fetch-mcp || true
 	$(PROVE) $(SHELL_T) $(TEST_T)
 check-full:
 	@tests/setup full
