@@ -87,6 +87,18 @@ static void keep_numbers(struct g4_chat *c, const g4_result *res)
     c->r->decode_ms += res->decode_ms;
 }
 
+/* The new turn; or all of the conversation, when parts were left out of it. */
+static void take_turn(struct g4_chat *c, const g4_result *res)
+{
+    const g4_json all = { res->messages, strlen(res->messages) };
+    if (!res->dropped) {
+        g4_talk_add(&c->talk, g4_json_at(all, g4_json_count(all) - 1));
+        return;
+    }
+    g4_talk_replace(&c->talk, all);
+    g4_tool_note("the oldest parts of the conversation were left out: %s", res->dropped);
+}
+
 static void on_done(struct turn *t, const g4_result *res, g4_err *err)
 {
     t->over = true;
@@ -98,8 +110,7 @@ static void on_done(struct turn *t, const g4_result *res, g4_err *err)
         if (t->text.n) g4_talk_assistant(&t->c->talk, (g4_sv){ t->text.p, t->text.n }, (g4_sv){ t->thought.p, t->thought.n });
         else g4_talk_undo(&t->c->talk);
     } else {
-        const g4_json all = { res->messages, strlen(res->messages) };
-        g4_talk_add(&t->c->talk, g4_json_at(all, g4_json_count(all) - 1));
+        take_turn(t->c, res);
         keep_numbers(t->c, res);
         if (res->note) g4_tool_note("calls that could not be read: %s", res->note);
         if (res->finish == G4_FINISH_CONTEXT) g4_tool_note("the answer was cut: the context is full");

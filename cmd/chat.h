@@ -25,6 +25,8 @@ void g4_talk_user(struct g4_talk *t, const char *text, g4_sv parts);
 void g4_talk_result(struct g4_talk *t, g4_json call, const char *text); /* of a tool call */
 void g4_talk_assistant(struct g4_talk *t, g4_sv text, g4_sv thought);   /* an answer that was stopped */
 
+void g4_talk_replace(struct g4_talk *t, g4_json messages);             /* system message and all */
+
 /* Drops what stands behind the last user message (and, undo, that message too).
  * False when there is no user message; nothing is changed then. */
 bool g4_talk_reopen(struct g4_talk *t);

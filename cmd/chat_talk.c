@@ -122,6 +122,13 @@ void g4_talk_members(const struct g4_talk *t, g4_str *out)
     }
 }
 
+void g4_talk_replace(struct g4_talk *t, g4_json messages)
+{
+    drop_from(t, 0);
+    for (g4_json_it it = g4_json_iter(messages); g4_json_next(&it);)
+        if (!t->system || !g4_json_is(g4_json_get(it.value, "role"), "system") || t->n) g4_talk_add(t, it.value);
+}
+
 /* ---- reading ------------------------------------------------------------- */
 
 static int read_messages(struct g4_talk *t, g4_json list, g4_err *err)

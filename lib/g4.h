@@ -130,6 +130,8 @@ typedef struct g4_options {  /* a field counts when its bit is set; else the mod
     double max_time;         /* seconds */
     int32_t truncate;        /* 0: never, else G4_TRUNCATE_* */
     const char *stop_json;   /* JSON array of strings */
+    const char *tool_choice; /* "auto", "none", "required", or the name of a declared function */
+    bool compact;            /* shorten a conversation that does not fit: tool results first, then turns */
 } g4_options;
 
 enum {
@@ -137,7 +139,7 @@ enum {
     G4_OPT_REPEAT_PENALTY = 1 << 4, G4_OPT_FREQUENCY_PENALTY = 1 << 5, G4_OPT_PRESENCE_PENALTY = 1 << 6,
     G4_OPT_SEED = 1 << 7, G4_OPT_MAX_TOKENS = 1 << 8, G4_OPT_THINK = 1 << 9, G4_OPT_LOGPROBS = 1 << 10,
     G4_OPT_ECHO = 1 << 11, G4_OPT_PREFILL = 1 << 12, G4_OPT_MAX_TIME = 1 << 13, G4_OPT_TRUNCATE = 1 << 14,
-    G4_OPT_STOP = 1 << 15,
+    G4_OPT_STOP = 1 << 15, G4_OPT_TOOL_CHOICE = 1 << 16, G4_OPT_COMPACT = 1 << 17,
 };
 enum { G4_TRUNCATE_HEAD = 1, G4_TRUNCATE_MIDDLE, G4_TRUNCATE_TAIL };
 
@@ -180,6 +182,7 @@ typedef struct g4_result {       /* borrowed until the next call on the engine *
     const char *messages;        /* JSON array, the conversation with the new turn; NULL: not asked */
     const char *logprobs;        /* JSON, or NULL */
     const char *note;            /* JSON array of parse errors of tool calls, or NULL */
+    const char *dropped;         /* JSON: what `compact` left out of the conversation, or NULL */
     enum g4_finish finish;
     bool user_limit;             /* the limit that cut it was set by the caller */
     uint32_t prompt_tokens, thinking_tokens, completion_tokens;

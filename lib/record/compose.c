@@ -35,7 +35,7 @@ enum { /* members that are dropped only when they are written anew */
 static bool replaced(g4_json key, unsigned anew)
 {
     static const char *const generated[] = { "text", "thinking", "data", "tool_calls", "finish_reason", "usage",
-                                             "model", "seed", "logprobs", "error" };
+                                             "model", "seed", "logprobs", "dropped", "error" };
     for (size_t i = 0; i < sizeof generated / sizeof *generated; i++)
         if (g4_json_is(key, generated[i])) return true;
     return ((anew & NEW_MESSAGES) && g4_json_is(key, "messages")) || ((anew & NEW_SAMPLE) && g4_json_is(key, "sample")) ||
@@ -123,6 +123,7 @@ void g4_compose_result(const struct g4_compose *c, const g4_record *r, uint32_t 
     put_json(out, "data", res->data);
     put_json(out, "tool_calls", res->tool_calls);
     if (chat) put_json(out, "messages", res->messages);
+    put_json(out, "dropped", res->dropped);
     const char *finish = g4_finish_name(res->finish);
     put_text(out, "finish_reason", finish, strlen(finish));
     name(out, "usage");

@@ -2,7 +2,7 @@
  * byte and in their order, behind them the members g4 adds.
  *
  * What an earlier generation may have left (text, thinking, tool_calls,
- * finish_reason, usage, model, seed, logprobs, error) is one set: all of
+ * finish_reason, usage, model, seed, logprobs, dropped, error) is one set: all of
  * it goes when a new one comes.  data, messages, tools and sample go only when
  * they are written anew. */
 #ifndef G4_RECORD_COMPOSE_H

@@ -64,6 +64,7 @@ static const char *const body_options[][2] = {
     { "min_p", "min_p" },             { "seed", "seed" },             { "max_tokens", "max_tokens" },
     { "max_completion_tokens", "max_tokens" },
     { "frequency_penalty", "frequency_penalty" }, { "presence_penalty", "presence_penalty" },
+    { "tool_choice", "tool_choice" },
 };
 
 static void batch_options(g4_json body, g4_str *options)

@@ -49,7 +49,8 @@ static bool possible(const g4_automaton *a, const struct g4_frame *f, uint32_t l
     if (lo > hi) return false;
     if (!dfa) return f->b < d->max || d->max == UINT32_MAX;
     const struct g4_dfa_state *s = &dfa->state[f->a];
-    if (s->other != G4_DFA_DEAD && alive(a, f, d, s->other)) return true;
+    const bool word_only = d->call && s->other == dfa->sink; /* an undeclared bare key: see step */
+    if (s->other != G4_DFA_DEAD && !(word_only && lo > 0x7F) && alive(a, f, d, s->other)) return true;
     for (uint32_t i = s->edge; i < s->edge + s->n_edge; i++)
         if (dfa->edge[i].lo <= hi && dfa->edge[i].hi >= lo && alive(a, f, d, dfa->edge[i].to)) return true;
     return false;
@@ -58,6 +59,12 @@ static bool possible(const g4_automaton *a, const struct g4_frame *f, uint32_t l
 static bool is_word(uint32_t cp)
 {
     return (cp >= '0' && cp <= '9') || (cp < 0x80 && (cp | 0x20) >= 'a' && (cp | 0x20) <= 'z') || cp == '_' || cp == '-' || cp == '.';
+}
+
+/* What begins one: a parser must not take it for the rest of a number. */
+static bool is_first(uint32_t cp)
+{
+    return is_word(cp) && cp != '-' && cp != '.' && !(cp >= '0' && cp <= '9');
 }
 
 /* f with one character more, within the string's body. */
@@ -70,7 +77,7 @@ static bool step(const g4_automaton *a, struct g4_frame *f, uint32_t cp)
     } else {
         const uint32_t q = g4_dfa_step(dfa, f->a, cp);
         if (q == G4_DFA_DEAD || !alive(a, f, d, q)) return false;
-        if (q == dfa->sink && d->call && !is_word(cp)) return false; /* an undeclared bare key */
+        if (q == dfa->sink && d->call && !(f->a ? is_word(cp) : is_first(cp))) return false; /* an undeclared bare key */
         f->a = q;
     }
     f->c = g4_lex(G4_LEX_BODY, 0);

@@ -257,26 +257,25 @@ static void find_forced(g4_matcher *m)
 
 /* ---- coming to an end ---------------------------------------------------------------------- */
 
-/* The byte that leads most quickly to the end; false: none does. */
-static bool nearest(g4_matcher *m, g4_state *s, g4_str *text)
+/* What leads most quickly to the end, a byte (below 256) or a piece (256 + id); false: nothing does. */
+static bool nearest(g4_matcher *m, g4_state *s, int32_t *best)
 {
+    const int32_t *ids;
+    const size_t n = m->scan.text.n, n_id = g4_automaton_tokens(m->a, &ids);
     const uint32_t now = g4_automaton_least(m->a, *s);
-    uint32_t best = G4_NEVER_LEAST;
-    int byte = -1;
+    uint32_t least = G4_NEVER_LEAST;
     g4_state to = G4_STATE_DEAD;
-    const size_t n = m->scan.text.n;
-    for (int b = 0x20; b < 256 && best >= now; b++) { /* controls are never needed */
+    for (size_t i = 0x20; i < 256 + n_id && least >= now; i++) { /* controls are never needed */
         m->scan.text.n = n;
-        const g4_state t = step(m, *s, (uint8_t)b);
-        if (t == G4_STATE_DEAD || g4_automaton_least(m->a, t) >= best) continue;
-        best = g4_automaton_least(m->a, t);
-        byte = b;
+        const g4_state t = i < 256 ? step(m, *s, (uint8_t)i) : step_token(m, *s, ids[i - 256]);
+        if (t == G4_STATE_DEAD || g4_automaton_least(m->a, t) >= least) continue;
+        least = g4_automaton_least(m->a, t);
+        *best = i < 256 ? (int32_t)i : 256 + ids[i - 256];
         to = t;
     }
     m->scan.text.n = n;
-    if (byte < 0) return false;
-    g4_str_addc(&m->scan.text, (char)byte);
-    g4_str_addc(text, (char)byte);
+    if (least == G4_NEVER_LEAST) return false;
+    g4_str_addc(&m->scan.text, *best < 256 ? (char)*best : (char)g4_automaton_mark(m->a, *best - 256));
     *s = to;
     return true;
 }
@@ -287,19 +286,18 @@ static bool find_end(g4_matcher *m)
     g4_str text = {0};
     g4_state s = m->state;
     size_t steps = 4 * (size_t)g4_automaton_least(m->a, s) + 64;
+    int32_t next;
     m->at = m->n_queue = 0;
     g4_scan_try(&m->scan, "", 0);
-    while (!g4_automaton_done(m->a, s) && steps--) {
-        const int32_t id = g4_automaton_only_token(m->a, s);
-        if (id >= 0) {
-            if (text.n) queue_text(m, &text, s, true);
-            g4_str_clear(&text);
-            G4_GROW(m->queue, m->cap_queue, m->n_queue + 1);
-            m->queue[m->n_queue++] = id;
-            s = step_token(m, s, id);
-        } else if (!nearest(m, &s, &text)) {
-            break;
+    while (!g4_automaton_done(m->a, s) && steps-- && nearest(m, &s, &next)) {
+        if (next < 256) {
+            g4_str_addc(&text, (char)next);
+            continue;
         }
+        if (text.n) queue_text(m, &text, s, true);
+        g4_str_clear(&text);
+        G4_GROW(m->queue, m->cap_queue, m->n_queue + 1);
+        m->queue[m->n_queue++] = next - 256;
     }
     if (text.n) queue_text(m, &text, s, true);
     g4_str_free(&text);

@@ -335,6 +335,20 @@ static bool number(const char *p, size_t n, g4_str *out)
     return true;
 }
 
+/* Is [from, to) a number, true, false or null as JSON spells it, and does a key
+ * stand behind it?  Then that is what was meant, however long or strange the key. */
+static bool plain_pair(const struct args *a, size_t from, size_t to)
+{
+    size_t i = to + 1;
+    bool digits = true;
+    if (to == a->n || a->p[to] != ',') return false;
+    if (is_quote(a, i)) return !g4_json_check(a->p + from, to - from, NULL, NULL);
+    const size_t begin = i;
+    for (; i < a->n && ident(a->p[i]); i++) digits &= a->p[i] >= '0' && a->p[i] <= '9';
+    if (i == begin || digits || i == a->n || a->p[i] != ':') return false;
+    return !g4_json_check(a->p + from, to - from, NULL, NULL);
+}
+
 /* A number, true, false or null with the end of the value behind it. */
 static bool literal(struct args *a, const struct known *k)
 {
@@ -342,7 +356,7 @@ static bool literal(struct args *a, const struct known *k)
     while (end < a->n && (ident(a->p[end]) || a->p[end] == '+')) end++;
     size_t j = end;
     while (j < a->n && blank(a->p[j])) j++;
-    if (end == a->at || is_quote(a, j) || !ends_value(a, j, k)) return false;
+    if (end == a->at || is_quote(a, j) || !(ends_value(a, j, k) || plain_pair(a, a->at, end))) return false;
     const g4_sv t = {a->p + a->at, end - a->at};
     if (g4_sv_eq(t, "true") || g4_sv_eq(t, "false") || g4_sv_eq(t, "null")) g4_str_add(a->out, t.p, t.n);
     else if (!number(t.p, t.n, a->out)) return false;

@@ -64,6 +64,7 @@ static int choices_node(g4_grammar *g, g4_json list, g4_node *out, g4_err *err)
 
 static g4_automaton *compile(const struct g4_constrain_spec *s, g4_err *err)
 {
+    if (s->kind == G4_CONSTRAIN_TOOLS) return g4_toolguide_compile(s->tok, s->format, s->tools, s->function, err);
     g4_grammar *g = g4_grammar_new();
     g4_node start = G4_NODE_NEVER;
     int rc;
@@ -98,7 +99,8 @@ static void put_key(const struct g4_constrain_spec *s, g4_str *key)
     g4_str_addf(key, "%d%d%d", s->kind, s->any_order, s->lax);
     if (s->kind == G4_CONSTRAIN_REGEX) g4_str_adds(key, s->regex);
     else if (s->kind == G4_CONSTRAIN_SCHEMA) g4_str_add(key, s->schema.p, s->schema.n);
-    else g4_str_add(key, s->choices.p, s->choices.n);
+    else if (s->kind == G4_CONSTRAIN_CHOICES) g4_str_add(key, s->choices.p, s->choices.n);
+    else g4_str_addf(key, "%s %.*s", s->function ? s->function : "", (int)s->tools.n, s->tools.p);
 }
 
 static void drop(struct g4_constraint **at)
@@ -123,7 +125,7 @@ static void drop_oldest(g4_engine *e)
     if (idle > IDLE_MAX) drop(oldest);
 }
 
-static struct g4_constraint *get(g4_engine *e, const struct g4_constrain_spec *s, g4_err *err)
+struct g4_constraint *g4_constraint_get(g4_engine *e, const struct g4_constrain_spec *s, g4_err *err)
 {
     static uint64_t clock;
     g4_str key = {0};
@@ -150,6 +152,16 @@ static struct g4_constraint *get(g4_engine *e, const struct g4_constrain_spec *s
     c->users++;
     c->used = ++clock;
     return c;
+}
+
+void g4_constraint_put(struct g4_constraint *c)
+{
+    if (c) c->users--;
+}
+
+g4_automaton *g4_constraint_automaton(const struct g4_constraint *c)
+{
+    return c->automaton;
 }
 
 void g4_constrain_forget(g4_engine *e)
@@ -182,7 +194,7 @@ static void prefill_text(const g4_task *t, g4_str *out)
     out->n -= from;
 }
 
-static uint32_t most_tokens(const g4_task *t)
+uint32_t g4_most_tokens(const g4_task *t)
 {
     const struct g4_ask *ask = &t->ask;
     const uint32_t context = g4_core_context(t->engine->core), room = ask->n_ids < context ? context - (uint32_t)ask->n_ids : 0;
@@ -199,12 +211,12 @@ int g4_constrain_begin(g4_task *t, g4_err *err)
     g4_str before = {0};
     int rc = G4_OK;
     if (!t->ask.constrain.kind) return G4_OK;
-    if (!(t->constraint = get(e, &t->ask.constrain, err))) return G4_ESCHEMA;
+    if (!(t->constraint = g4_constraint_get(e, &t->ask.constrain, err))) return G4_ESCHEMA;
     const struct g4_answer_params p = {
         .matcher = g4_matcher_new(t->constraint->automaton, g4_engine_pieces(e), g4_model_tokenizer(m), false),
         .tok = g4_model_tokenizer(m), .format = t->ask.raw ? G4_CHAT_NONE : g4_model_chat(m),
         .think = t->ask.opt.think != 0, .open_thought = t->ask.open_thought, .tools = g4_json_count(t->ask.tools) > 0,
-        .stop = d->stop, .n_stop = d->n_stop, .max_tokens = most_tokens(t), .n_vocab = g4_model_hp(m)->n_vocab,
+        .stop = d->stop, .n_stop = d->n_stop, .max_tokens = g4_most_tokens(t), .n_vocab = g4_model_hp(m)->n_vocab,
     };
     prefill_text(t, &before);
     if (before.n && !g4_matcher_bytes(p.matcher, before.p, before.n))
@@ -217,7 +229,7 @@ int g4_constrain_begin(g4_task *t, g4_err *err)
 void g4_constrain_end(g4_task *t)
 {
     g4_answer_free(t->guide);
-    if (t->constraint) t->constraint->users--;
+    g4_constraint_put(t->constraint);
     t->guide = NULL;
     t->constraint = NULL;
 }

@@ -20,6 +20,7 @@ void g4_task_free(g4_task *t)
     g4_parse_free(t->parse);
     g4_budget_free(t->budget);
     g4_constrain_end(t);
+    g4_toolchoice_end(t);
     g4_ask_free(&t->ask);
     g4_str_free(&t->answer);
     g4_str_free(&t->thought);
@@ -31,6 +32,7 @@ void g4_task_free(g4_task *t)
     free(t->logprobs);
     free(t->note);
     free(t->data);
+    free(t->dropped);
     free(t);
 }
 
@@ -68,6 +70,9 @@ static g4_seq *submit_seq(g4_engine *e, g4_task *t, uint32_t sample, g4_err *err
     if (t->guide)
         p.guides[p.n_guide++] = (struct g4_guide){ .self = t->guide, .mask = g4_answer_mask, .forced = g4_answer_forced,
                                                    .accept = g4_answer_accept, .rollback = g4_answer_rollback };
+    if (t->call_guide)
+        p.guides[p.n_guide++] = (struct g4_guide){ .self = t->call_guide, .mask = g4_toolguide_mask, .forced = g4_toolguide_forced,
+                                                   .accept = g4_toolguide_accept, .rollback = g4_toolguide_rollback };
     return g4_core_submit(e->core, &p, err);
 }
 
@@ -83,7 +88,7 @@ g4_task *g4_submit(g4_engine *e, const g4_request *r, g4_err *err)
     const struct g4_parse_params pp = { .tok = tok, .format = format, .open_thought = t->ask.open_thought, .tools = t->ask.tools };
     t->parse = g4_parse_new(&pp);
     if (t->ask.opt.think > 0) t->budget = g4_budget_new(tok, format, (uint32_t)t->ask.opt.think, t->ask.open_thought);
-    if (g4_constrain_begin(t, err)) goto fail;
+    if (g4_constrain_begin(t, err) || g4_toolchoice_begin(t, err)) goto fail;
     if (!(t->seq = submit_seq(e, t, r->sample, err))) goto fail;
     t->prev = e->last;
     *(e->last ? &e->last->next : &e->first) = t;

@@ -9,7 +9,7 @@
 
 /* Reads the options object of a record over what o holds; unknown names and
  * values out of range are G4_EINPUT.  A seed of "random" is drawn here.
- * o->stop_json, when the object has `stop`, is the caller's to free(). */
+ * o->stop_json and o->tool_choice, when the object has them, are the caller's to free(). */
 int g4_options_read(g4_json options, g4_options *o, g4_err *err);
 
 /* All the ids of a request's prompt (BOS included), as g4_submit would feed

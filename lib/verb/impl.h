@@ -7,17 +7,24 @@
 #include "text/answer.h"
 #include "text/budget.h"
 #include "text/parse.h"
+#include "text/toolguide.h"
+#include "verb/compact.h"
 #include "verb/generate.h"
 
 enum { G4_MAX_STOP = 64 };
 
-enum g4_constrain_kind { G4_CONSTRAIN_NONE, G4_CONSTRAIN_SCHEMA, G4_CONSTRAIN_REGEX, G4_CONSTRAIN_CHOICES };
+enum g4_constrain_kind { G4_CONSTRAIN_NONE, G4_CONSTRAIN_SCHEMA, G4_CONSTRAIN_REGEX, G4_CONSTRAIN_CHOICES, G4_CONSTRAIN_TOOLS };
 
 struct g4_constrain_spec {   /* what the answer must be */
     enum g4_constrain_kind kind;
     g4_json schema, choices;
     const char *regex;
     bool any_order, lax;
+    /* TOOLS: what may be called, spelled in this format */
+    g4_json tools;
+    const char *function;    /* the only one, or NULL */
+    const g4_tokenizer *tok;
+    enum g4_chat_format format;
 };
 
 /* A request as understood: options resolved, conversation composed, prompt
@@ -29,6 +36,7 @@ struct g4_ask {
     size_t n_stop;
     g4_json messages;        /* the conversation the model sees */
     g4_json tools;           /* or {NULL, 0} */
+    struct g4_compact dropped; /* what `compact` left out of messages */
     bool had_chat;           /* the record had messages or tools: the result has messages */
     bool raw;                /* fed as it is, no chat format */
     bool open_thought, prefill;
@@ -61,7 +69,9 @@ struct g4_task {
     g4_result result;
     struct g4_constraint *constraint; /* see verb/constrain.c */
     g4_answer *guide;
-    char *tool_calls, *messages, *logprobs, *note, *data;
+    struct g4_constraint *calls; /* see verb/toolchoice.c */
+    g4_toolguide *call_guide;
+    char *tool_calls, *messages, *logprobs, *note, *data, *dropped;
 };
 
 struct g4_engine {

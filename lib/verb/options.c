@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum kind { F32, I32, BOOL, F64, SEED, THINK, LOGPROBS, TRUNCATE, STOP, IGNORED };
+enum kind { F32, I32, BOOL, F64, SEED, THINK, LOGPROBS, TRUNCATE, STOP, TOOL_CHOICE, IGNORED };
 
 static const struct option {
     const char *name;
@@ -32,6 +32,8 @@ static const struct option {
     { "prefill", BOOL, G4_OPT_PREFILL, offsetof(g4_options, prefill), 0, 0, "true or false" },
     { "max_time", F64, G4_OPT_MAX_TIME, offsetof(g4_options, max_time), 0, 1e9, "a number of seconds" },
     { "truncate", TRUNCATE, G4_OPT_TRUNCATE, offsetof(g4_options, truncate), 0, 3, "\"head\", \"middle\", \"tail\" or \"never\"" },
+    { "tool_choice", TOOL_CHOICE, G4_OPT_TOOL_CHOICE, 0, 0, 0, "\"auto\", \"none\", \"required\" or a function" },
+    { "compact", BOOL, G4_OPT_COMPACT, offsetof(g4_options, compact), 0, 0, "true or false" },
     { "stop", STOP, G4_OPT_STOP, 0, 0, 0, "a string or a list of strings" },
     { "samples", IGNORED, 0, 0, 1, INT32_MAX, "an integer, 1 or more" }, /* lib/record's: a line becomes several */
 };
@@ -45,6 +47,7 @@ void g4_options_merge(g4_options *o, const g4_options *over)
         const struct option *p = &options[i];
         if (!(over->set & p->bit)) continue;
         if (p->kind == STOP) o->stop_json = over->stop_json;
+        else if (p->kind == TOOL_CHOICE) o->tool_choice = over->tool_choice;
         else memcpy((char *)o + p->at, (const char *)over + p->at, size[p->kind]);
         o->set |= p->bit;
     }
@@ -92,6 +95,17 @@ static bool read_stop(g4_json v, const char **out, g4_arena *a)
     return good;
 }
 
+/* A word, or OpenAI's {"type":"function","function":{"name":N}}. */
+static bool read_tool_choice(g4_json v, const char **out, g4_arena *a)
+{
+    const g4_json name = g4_json_type(v) == G4_JSON_OBJECT ? g4_json_path(v, "function", "name") : v;
+    char *s = g4_json_dup(name);
+    const bool good = s && *s;
+    if (good) *out = g4_arena_strndup(a, s, strlen(s));
+    free(s);
+    return good;
+}
+
 static bool read_truncate(g4_json v, int32_t *out)
 {
     static const char *const names[] = { "never", "head", "middle", "tail" };
@@ -124,6 +138,7 @@ static bool read_value(g4_json v, const struct option *p, g4_options *o, g4_aren
     case SEED: return read_seed(v, at);
     case TRUNCATE: return read_truncate(v, at);
     case STOP: return read_stop(v, &o->stop_json, a);
+    case TOOL_CHOICE: return read_tool_choice(v, &o->tool_choice, a);
     case IGNORED: return read_int(v, p, &dropped);
     case F32:
     case F64:
@@ -167,6 +182,7 @@ int g4_options_read(g4_json v, g4_options *o, g4_err *err)
     const int rc = g4_options_parse(v, &got, &a, err);
     if (!rc) {
         if (got.stop_json) got.stop_json = g4_strdup(got.stop_json);
+        if (got.tool_choice) got.tool_choice = g4_strdup(got.tool_choice);
         g4_options_merge(o, &got);
     }
     g4_arena_free(&a);

@@ -397,24 +397,47 @@ static void shorten(struct reader *d, size_t drop)
     free(ids);
 }
 
-/* The prompt must leave room for one token; with --truncate for an answer of a
- * quarter of the context, or of max_tokens when that is less. */
-static int fit(struct reader *d)
+/* Tokens an answer should have: a quarter of the context, or max_tokens when that is less. */
+static size_t answer_room(const struct g4_ask *ask, size_t context)
 {
-    struct g4_ask *ask = d->ask;
-    const size_t context = g4_core_context(d->e->core);
-    if (!context || ask->n_ids + 1 <= context) return 0;
     size_t room = context / 4;
     if ((size_t)ask->opt.max_tokens < room) room = (size_t)ask->opt.max_tokens;
-    if (!room) room = 1;
-    const size_t n = ask->n_ids;
-    for (int i = 0; ask->opt.truncate && i < 16 && d->document.n && ask->n_ids + room > context; i++) {
-        shorten(d, ask->n_ids + room - context + (i ? 4 : 0));
+    return room ? room : 1;
+}
+
+/* A conversation that nears the context loses its oldest parts, and an eighth of the
+ * context more, so that the next turns need not begin again. */
+static int compact(struct reader *d, size_t context)
+{
+    struct g4_ask *ask = d->ask;
+    const g4_tokenizer *tok = g4_model_tokenizer(g4_core_model(d->e->core));
+    const size_t most = context - answer_room(ask, context);
+    if (!ask->opt.compact || !d->given.p || ask->n_ids <= most) return 0;
+    for (int i = 0; i < 16 && ask->n_ids > most; i++) {
+        const uint32_t had = ask->dropped.messages;
+        if (!g4_compact(tok, &ask->arena, ask->n_ids - most + context / 8, &d->given, &ask->dropped)) return 0;
+        if (d->last_user != NONE) d->last_user -= ask->dropped.messages - had;
         const int rc = render(d);
         if (rc) return rc;
     }
+    return 0;
+}
+
+/* The prompt must leave room for one token; with --truncate for an answer. */
+static int fit(struct reader *d)
+{
+    struct g4_ask *ask = d->ask;
+    const size_t context = g4_core_context(d->e->core), n = ask->n_ids, room = answer_room(ask, context);
+    const int rc = context ? compact(d, context) : 0;
+    if (rc || !context || ask->n_ids + 1 <= context) return rc;
+    for (int i = 0; ask->opt.truncate && i < 16 && d->document.n && ask->n_ids + room > context; i++) {
+        shorten(d, ask->n_ids + room - context + (i ? 4 : 0));
+        const int bad = render(d);
+        if (bad) return bad;
+    }
     if (ask->n_ids + 1 <= context) return 0;
-    return g4_fail(d->err, G4_ECONTEXT, "the prompt has %zu tokens, the context holds %zu", n, context);
+    return g4_fail(d->err, G4_ECONTEXT, "the prompt has %zu tokens, the context holds %zu%s", n, context,
+                   ask->opt.compact && d->given.p ? ", and nothing more of it can be left out" : "");
 }
 
 /* ---- all of it ---------------------------------------------------------- */

@@ -164,6 +164,15 @@ static char *messages_json(const g4_task *t)
     return g4_str_take(&s);
 }
 
+static char *dropped_json(const g4_task *t)
+{
+    const struct g4_compact *c = &t->ask.dropped;
+    g4_str s = {0};
+    if (!c->tool_results && !c->messages) return NULL;
+    g4_str_addf(&s, "{\"tool_results\":%u,\"turns\":%u,\"messages\":%u}", c->tool_results, c->turns, c->messages);
+    return g4_str_take(&s);
+}
+
 void g4_result_finish(g4_task *t)
 {
     g4_result *r = &t->result;
@@ -171,6 +180,7 @@ void g4_result_finish(g4_task *t)
     r->note = t->note = errors_json(t);
     r->messages = t->messages = messages_json(t);
     r->logprobs = t->logprobs = logprobs_json(t);
+    r->dropped = t->dropped = dropped_json(t);
     r->text = t->answer.p ? t->answer.p : "";
     r->text_len = t->answer.n;
     r->thinking = t->thought.p ? t->thought.p : "";
