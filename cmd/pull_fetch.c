@@ -161,9 +161,21 @@ static void fail(const struct say *s, enum g4_hub_why why, const g4_err *err)
     g4_tool_fail(status_of(why));
 }
 
+/* A reference as it may be shown: an address without its password.  Caller frees. */
+static char *shown(const char *ref)
+{
+    const char *host = strstr(ref, "://"), *at = host ? strchr(host + 3, '@') : NULL;
+    g4_str s = {0};
+    if (!at || at > host + 3 + strcspn(host + 3, "/?#")) return g4_strdup(ref);
+    g4_str_add(&s, ref, (size_t)(host + 3 - ref));
+    g4_str_adds(&s, at + 1);
+    return g4_str_take(&s);
+}
+
 void g4_pull_fetch(const struct g4_pull *p, const char *ref)
 {
-    struct say s = { .p = p, .ref = ref };
+    char *name = shown(ref);
+    struct say s = { .p = p, .ref = name };
     g4_err err = {0};
     enum g4_hub_why why = G4_HUB_OK;
     struct g4_hub_params h = {
@@ -181,4 +193,5 @@ void g4_pull_fetch(const struct g4_pull *p, const char *ref)
     if (rc) fail(&s, why, &err);
     else if (p->print_path && s.model) printf("%s\n", s.model);
     free(s.model);
+    free(name);
 }

@@ -32,6 +32,7 @@ struct row {
 struct table {
     struct row *row;
     size_t n, cap;
+    bool names_only;
 };
 
 static const char *kv_text(const g4_weights *w, const char *key, g4_str *out)
@@ -81,6 +82,10 @@ static void look_inside(struct row *r, const struct g4_store_model *m)
 static int add_row(void *arg, const struct g4_store_model *m)
 {
     struct table *t = arg;
+    if (t->names_only) {
+        printf("%s\n", m->name);
+        return 0;
+    }
     G4_GROW(t->row, t->cap, t->n + 1);
     struct row *r = &t->row[t->n++];
     *r = (struct row){ .name = g4_strdup(m->name), .place = g4_strdup(m->place), .path = g4_strdup(m->path), .bytes = m->bytes };
@@ -143,10 +148,10 @@ static void print_table(const struct table *t)
 
 static int list(const struct g4_pull *p)
 {
-    struct table t = {0};
+    struct table t = { .names_only = p->quiet && !p->json }; /* for completions: nothing is opened */
     g4_store_list(add_row, &t);
     for (size_t i = 0; i < t.n && p->json; i++) row_json(&t.row[i]);
-    if (!p->json) print_table(&t);
+    if (!p->json && !t.names_only) print_table(&t);
     for (size_t i = 0; i < t.n; i++) {
         free(t.row[i].name);
         free(t.row[i].place);

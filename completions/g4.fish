@@ -11,7 +11,9 @@ function __g4_options --argument-names command
             case '[=*'
                 # the value may be left out: fish offers the bare name
             case '*'
-                if string match -qr '[A-Z]' -- $field[3]
+                if string match -q '*MODEL*' -- $field[3]
+                    set -a spec -r -a '(g4-pull --list -q 2>/dev/null)'
+                else if string match -qr '[A-Z]' -- $field[3]
                     set -a spec -r
                 else
                     set -a spec -x -a (string replace -a '|' ' ' -- $field[3])
@@ -23,3 +25,6 @@ end
 
 __g4_options g4-gen
 __g4_options g4-call
+__g4_options g4-pull
+# short names and installed ones
+complete -c g4-pull -a "(g4-pull --aliases 2>/dev/null | string replace -r ' .*' ''; g4-pull --list -q 2>/dev/null)"

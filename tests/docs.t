@@ -23,7 +23,7 @@ tab=$(printf '\t')
 # Cross references to pages that are not installed here are no fault of the page.
 same 'mandoc -T lint has nothing to say' \
     "$(mandoc -T lint man/*.[157] 2>/dev/null | grep -v 'referenced manual not found')" ''
-for command in g4-gen g4-call; do
+for command in g4-gen g4-call g4-pull; do
     for section in NAME SYNOPSIS DESCRIPTION OPTIONS INPUT OUTPUT 'EXIT STATUS' ENVIRONMENT EXAMPLES 'SEE ALSO' BUGS; do
         grep -q "^\.Sh $section\$" man/$command.1
         ok $? "$command(1) has $section"
@@ -35,7 +35,7 @@ ok $? "README.md has $lines lines"
 
 # ---- the option table against the manual and --help ----------------------------------
 # table: `--name` and, after a blank, its letter; the value's name counts as yes or no
-for command in g4-call g4-gen; do # g4-gen last: its table serves the completions
+for command in g4-call g4-pull g4-gen; do # g4-gen last: its table serves the completions
     "$bin/$command" --completion-helper >"$tmp/helper"
     ok $? "$command: --completion-helper"
     awk -F'\t' 'NF != 4 || $2 !~ /^--[a-z0-9-]+$/ || $4 == ""' "$tmp/helper" >"$tmp/odd"
@@ -63,7 +63,8 @@ for command in g4-call g4-gen; do # g4-gen last: its table serves the completion
         while read -r o; do grep -Eq -- "(^|[ ,])(--\[no-\]|--)${o#--}([ =[]|\$)" "$tmp/help" || echo "$o"; done)" ''
     same "$command: --help begins with examples" "$(grep -n -m1 -i '^examples' "$tmp/help" | cut -d: -f1)" 3
     same "$command: --version" "$("$bin/$command" --version)" "$command $(sed -n 's/.*G4_VERSION "\(.*\)"/\1/p' lib/g4.h)"
-    same "$command: exit statuses of the manual" "$(sed -n '/^\.Sh EXIT/,/^\.Sh/s/^\.It //p' man/$command.1 | paste -sd' ' -)" '0 1 2 3 4 5'
+    same "$command: exit statuses of the manual" "$(sed -n '/^\.Sh EXIT/,/^\.Sh/s/^\.It //p' man/$command.1 | paste -sd' ' -)" \
+        "$([ $command = g4-pull ] && echo '0 2 3 4' || echo '0 1 2 3 4 5')"
 done
 
 # ---- completions ---------------------------------------------------------------------
@@ -76,6 +77,14 @@ END
 same 'bash completes every option' "$(bash "$tmp/complete.bash" "$gen" -- | paste -sd' ' -)" \
     "$(awk '{ print $1 }' "$tmp/table" | sort | paste -sd' ' -)"
 same 'bash completes the words of a value' "$(bash "$tmp/complete.bash" "$gen" --kv-type '' | paste -sd' ' -)" 'f16 f32'
+mkdir -p "$tmp/named/store"
+gzip -dc tests/data/text/gemma3-270m/gemma3-270m-f32.gguf.gz >"$tmp/named/store/tiny:1.gguf"
+names() { # names COMMAND WORD...: what bash offers, with tiny:1 installed
+    HOME=$tmp/named G4_STORE=$tmp/named/store XDG_CACHE_HOME=$tmp/named XDG_CONFIG_HOME=$tmp/named bash "$tmp/complete.bash" "$@" | paste -sd' ' -
+}
+same 'bash completes short names' "$(names "$bin/g4-pull" gemma4 : 2)" '26b 26b-it'
+same 'and installed ones' "$(names "$bin/g4-pull" --where tin)" tiny:1
+same 'and for -m' "$(names "$gen" -m tiny : '')" 1
 if command -v fish >/dev/null; then
     same 'fish completes every option' "$(XDG_CONFIG_HOME=$tmp PATH=$bin:$PATH fish -c \
         "source $top/completions/g4.fish; complete -C 'g4-gen --'" | cut -f1 | sort | paste -sd' ' -)" \
@@ -106,6 +115,7 @@ chmod +x tools/add
 echo '{"messages":[{"role":"user","content":"2+3?"},{"role":"assistant","content":"","tool_calls":[{"id":"call_0","type":"function",
 "function":{"name":"add","arguments":"{\"a\":2,\"b\":3}"}}]}]}' | tr -d '\n' >turn.jsonl
 printf '%s\n' 'a dull film -> bad' >shots.txt
+gzip -dc "$top/tests/data/text/gemma3-270m/gemma3-270m-f32.gguf.gz" >model.gguf
 echo '{"max-tokens": 6}' >"$tmp/config/g4/config.json"
 PATH=$bin:$PATH
 export PATH G4_MODEL="$top/tests/data/text/g4-edge" XDG_CONFIG_HOME="$tmp/config" XDG_CACHE_HOME="$tmp/cache" \
@@ -120,13 +130,13 @@ runs() {
     ok $? "$1: $(head -1 "$2" | cut -c1-70)"
     [ $status = 0 ] && [ -s "$tmp/out" ] || { echo "status $status"; cat "$tmp/err" "$tmp/out"; } | head -20 | sed 's/^/# /'
 }
-for page in g4-gen.1 g4-call.1 g4-jsonl.5 g4-tools.5 g4.7; do
+for page in g4-gen.1 g4-call.1 g4-pull.1 g4-jsonl.5 g4-store.5 g4-tools.5 g4.7; do
     # Only a model with a chat format calls tools.
     [ $page != g4-call.1 ] || export G4_MODEL="$tmp/chat"
     [ $page = g4-call.1 ] || export G4_MODEL="$top/tests/data/text/g4-edge"
     # The literal blocks of EXAMPLES, a file each.
     sed -n '/^\.Sh EXAMPLES/,/^\.Sh SEE/p' "$top/man/$page" | sed 's/\\e/\\/g; s/\\(dq/"/g' |
-        awk -v base="$tmp/example-$page" '/^\.Bd/ { f = base "-" sprintf("%02d", ++k); next } /^\.Ed/ { f = ""; next } f { print >f }'
+        awk -v base="$tmp/example-$page" '/^\.Bd -literal/ { f = base "-" sprintf("%02d", ++k); next } /^\.Ed/ { f = ""; next } f { print >f }'
     for f in "$tmp/example-$page"-*; do
         if grep -q -- '--resume answers' "$f"; then
             echo 'cat answers.jsonl' >>"$f"

@@ -116,6 +116,8 @@ void g4_net_warn(struct g4_hub *h, const struct g4_head *head);
 /* A status as a failure: 401, 403, 404 and so on, with what the server says about it. */
 int g4_net_refused(struct g4_hub *h, const char *what, long status, const struct g4_head *head, const g4_str *body, g4_err *err);
 
+extern const char g4_net_proxy_login[]; /* what a 407 means */
+
 int g4_net_open(struct g4_hub *h, g4_err *err);
 void g4_net_close(struct g4_hub *h);
 

@@ -423,7 +423,7 @@ static void connection_failed(struct lane *l, CURLcode code)
     long connect = 0;
     const char *says = *l->curl_says ? l->curl_says : curl_easy_strerror(code);
     curl_easy_getinfo(l->easy, CURLINFO_HTTP_CONNECTCODE, &connect);
-    if (connect == 407) stop(l, LANE_FATAL, G4_HUB_NETWORK, "the proxy wants a user name and a password (--proxy http://USER:PASSWORD@HOST)");
+    if (connect == 407) stop(l, LANE_FATAL, G4_HUB_NETWORK, "%s", g4_net_proxy_login);
     stop(l, g4_net_may_pass(code, 0) ? LANE_RETRY : LANE_FATAL, G4_HUB_NETWORK, "'%.150s': %s", l->url, says);
 }
 

@@ -1,5 +1,6 @@
 /* hub/net: libcurl as the hub uses it: redirects by hand, secrets for one origin
  * only, small requests with repetition.  See impl.h. */
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <math.h>
 #include <stdarg.h>
@@ -16,6 +17,7 @@
 
 enum { CONNECT_MS = 15000, CALL_S = 60, DELAY_MAX = 30, RETRY_AFTER_MAX = 600, CLEAN_MAX = 500 };
 
+const char g4_net_proxy_login[] = "the proxy wants a user name and a password (--proxy http://USER:PASSWORD@HOST)";
 static const char agent[] = "g4-pull/" G4_VERSION;
 
 int g4_hub_fail(struct g4_hub *h, enum g4_hub_why why, g4_err *err, const char *fmt, ...)
@@ -62,7 +64,10 @@ char *g4_url_origin(const char *url)
 
 static bool is_loopback(const char *host)
 {
-    return host && (!strcasecmp(host, "localhost") || !strncmp(host, "127.", 4) || !strcmp(host, "[::1]"));
+    struct in_addr v4;
+    if (!host) return false;
+    if (!strcasecmp(host, "localhost") || !strcmp(host, "[::1]")) return true;
+    return inet_pton(AF_INET, host, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127;
 }
 
 int g4_url_allowed(struct g4_hub *h, const char *url, const char *from, g4_err *err)
@@ -456,7 +461,7 @@ static int network_failed(struct g4_hub *h, const struct g4_answer *a, CURLcode 
 {
     long connect = 0;
     curl_easy_getinfo(h->api, CURLINFO_HTTP_CONNECTCODE, &connect);
-    if (connect == 407 || a->status == 407) return g4_hub_fail(h, G4_HUB_NETWORK, err, "the proxy wants a user name and a password (--proxy http://USER:PASSWORD@HOST)");
+    if (connect == 407 || a->status == 407) return g4_hub_fail(h, G4_HUB_NETWORK, err, "%s", g4_net_proxy_login);
     if (code) return g4_hub_fail(h, G4_HUB_NETWORK, err, "cannot reach '%.200s': %s", a->url, *why ? why : curl_easy_strerror(code));
     return g4_hub_fail(h, G4_HUB_NETWORK, err, "'%.200s' answers with status %ld%s", a->url, a->status,
                        a->status == 429 ? ": too many requests, try again later" : "");
@@ -540,6 +545,8 @@ int g4_net_refused(struct g4_hub *h, const char *what, long status, const struct
         rc = g4_hub_fail(h, code ? G4_HUB_NOT_FOUND : G4_HUB_GATED, err, "'%s' is not found, or needs a login%s%s", what, sep, text);
     else if (status == 403)
         rc = g4_hub_fail(h, G4_HUB_GATED, err, "'%s' may not be fetched%s%s", what, sep, text);
+    else if (status == 407)
+        rc = g4_hub_fail(h, G4_HUB_NETWORK, err, "%s", g4_net_proxy_login);
     else if (status == 404 || status == 410)
         rc = g4_hub_fail(h, G4_HUB_NOT_FOUND, err, "'%s' is not found%s%s", what, sep, text);
     else
