@@ -6,7 +6,7 @@
 
 #include "text/parse.h"
 
-enum { BACK = 256, MAX_STOP = 16 };
+enum { BACK = 256, MAX_STOP = 16, MAX_BARRED = 32 };
 
 enum mode { WAIT, THOUGHT, VALUE, CALL, END };
 
@@ -15,6 +15,8 @@ struct g4_answer {
     int32_t open, close, call;   /* pieces; -1: there are none */
     int32_t stop[MAX_STOP];
     size_t n_stop;
+    int32_t barred[MAX_BARRED];  /* within a thought: what would end the turn or begin something else */
+    size_t n_barred;
     uint32_t max_tokens;
     uint32_t *bits;
     enum mode mode;
@@ -35,6 +37,19 @@ static void begin_value(g4_answer *a)
     g4_matcher_limit(a->m, a->max_tokens > a->n ? a->max_tokens - (uint32_t)a->n - 1 : 0);
 }
 
+static void bar(g4_answer *a, int32_t id)
+{
+    if (id >= 0 && id != a->close && a->n_barred < MAX_BARRED) a->barred[a->n_barred++] = id;
+}
+
+static void bar_all(g4_answer *a, const struct g4_answer_params *p)
+{
+    static const char *const pieces[] = { "<|turn>", "<turn|>", "<|channel>", "<|tool_call>", "<tool_call|>", "<|tool_response>",
+                                          "<tool_response|>", "<start_of_turn>", "<end_of_turn>", "<unused94>", "<eos>" };
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) bar(a, find(p->tok, pieces[i]));
+    for (size_t i = 0; i < p->n_stop; i++) bar(a, p->stop[i]);
+}
+
 g4_answer *g4_answer_new(const struct g4_answer_params *p)
 {
     g4_answer *a = g4_alloc(sizeof *a);
@@ -48,6 +63,7 @@ g4_answer *g4_answer_new(const struct g4_answer_params *p)
     const int32_t response[] = { find(p->tok, "<|tool_response>"), find(p->tok, "<start_function_response>") };
     for (size_t i = 0; i < p->n_stop && a->n_stop < MAX_STOP; i++) /* waiting for a tool is no way to end a value */
         if (p->stop[i] != response[0] && p->stop[i] != response[1]) a->stop[a->n_stop++] = p->stop[i];
+    bar_all(a, p);
     a->bits = g4_alloc(((size_t)p->n_vocab + 31) / 32 * sizeof *a->bits);
     if (p->open_thought && a->close >= 0) a->mode = THOUGHT;
     else if (a->open >= 0 || a->call >= 0) a->mode = WAIT;
@@ -77,7 +93,7 @@ bool g4_answer_mask(void *self, uint32_t *mask, uint32_t n_vocab)
     uint32_t any = 0;
     if (a->mode == CALL || a->mode == END) return false;
     if (a->mode == THOUGHT) { /* an answer must follow it */
-        for (size_t i = 0; i < a->n_stop; i++) set(mask, a->stop[i], n_vocab, false);
+        for (size_t i = 0; i < a->n_barred; i++) set(mask, a->barred[i], n_vocab, false);
         return true;
     }
     g4_matcher_mask(a->m, a->bits, n_vocab);
@@ -97,7 +113,8 @@ size_t g4_answer_forced(void *self, const int32_t **ids)
 {
     g4_answer *a = self;
     if (a->mode != VALUE) return 0;
-    if (a->n_stop && (g4_matcher_over(a->m) || g4_matcher_dead(a->m))) {
+    const bool last = g4_matcher_spent(a->m) && g4_matcher_done(a->m); /* a number that could go on */
+    if (a->n_stop && (last || g4_matcher_over(a->m) || g4_matcher_dead(a->m))) {
         *ids = a->stop;
         return 1;
     }

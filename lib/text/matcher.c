@@ -121,6 +121,7 @@ bool g4_matcher_bytes(g4_matcher *m, const char *p, size_t n)
 {
     find_again(m);
     g4_state s = m->state;
+    m->at = m->n_queue = 0;
     g4_scan_try(&m->scan, "", 0);
     for (size_t i = 0; i < n && s != G4_STATE_DEAD; i++) s = step(m, s, (uint8_t)p[i]);
     return took(m, s);
@@ -178,6 +179,11 @@ bool g4_matcher_done(g4_matcher *m)
 {
     find_again(m);
     return g4_automaton_done(m->a, m->state);
+}
+
+bool g4_matcher_spent(g4_matcher *m)
+{
+    return m->left == 0;
 }
 
 bool g4_matcher_over(g4_matcher *m)

@@ -327,7 +327,7 @@ static bool exponent_good(const struct side *s, const struct parts *x, int32_t e
 {
     struct literal v;
     make(&v, x, (int64_t)e - (int64_t)x->n_frac, false);
-    return v.d.exp + (int64_t)v.d.n <= 308 && inside(s, &v.d);
+    return e <= MAX_EXP && e >= -MAX_EXP && v.d.exp + (int64_t)v.d.n <= 308 && inside(s, &v.d);
 }
 
 static bool exponent_among(const struct side *s, const struct parts *x, int32_t from, int32_t to)
