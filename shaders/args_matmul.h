@@ -26,7 +26,13 @@ struct matmul_args {
     uint k_expert, expert0, n_expert;
     uint matrix_rows;  /* packed rows from one expert's matrix to the next one's */
     uint max_tiles;    /* room for tiles in the groups */
+    /* RESID builds: what follows the product (resid.comp) */
+    float eps, resid_alpha;
+    uint resid_flags;  /* G4_RESID_* */
 };
+#define G4_RESID_W 1       /* the branch has a norm with weights */
+#define G4_RESID_NEXT 2    /* the next norm is made */
+#define G4_RESID_NEXT_W 4  /* and has weights */
 
 struct quantize_args { /* quantize.comp */
     uint range, cols;

@@ -7,6 +7,7 @@
 #include "shaders/common/view.glsl"
 
 layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint T = 64;
 layout(constant_id = 1) const uint D = 256;
 
 layout(push_constant) uniform Args { attend_args a; };
@@ -21,15 +22,9 @@ void main()
     const uint n = part_count(v, part_keys(v));
     const uint at = (gl_WorkGroupID.y * a.n_head + gl_WorkGroupID.x) * a.parts * (2u + D);
 
-    for (uint d = gl_LocalInvocationIndex; d < D; d += gl_WorkGroupSize.x) {
-        float top = NONE, sum = 0.0, acc = 0.0;
-        for (uint i = at; i < at + n * (2u + D); i += 2u + D) {
-            const vec2 w = merge_weights(top, part[i]);
-            precise float part_sum = part[i + 1u] * w.y, part_acc = part[i + 2u + d] * w.y;
-            sum = fma(sum, w.x, part_sum);
-            acc = fma(acc, w.x, part_acc);
-            top = max(top, part[i]);
-        }
-        dst[(row * a.n_head + gl_WorkGroupID.x) * D + d] = acc * (sum > 0.0 ? 1.0 / sum : 0.0);
+    for (uint d = gl_LocalInvocationIndex; d < D; d += T) {
+        vec3 state = vec3(NONE, 0.0, 0.0);
+        for (uint i = at; i < at + n * (2u + D); i += 2u + D) state = merge_part(state, part[i], part[i + 1u], part[i + 2u + d]);
+        dst[(row * a.n_head + gl_WorkGroupID.x) * D + d] = merged(state);
     }
 }

@@ -3,7 +3,8 @@
  *
  * A row's keys are cut into parts at fixed positions (common/view.glsl), which are
  * merged in ascending order.  SPLIT 1: grid z counts parts, and a part's state goes
- * to scratch, f32 [row][head][part][2 + D], for attend_merge.  SPLIT 0: the workgroup
+ * to scratch, f32 [row][head][part][2 + D], for attend_merge or, built with MERGE, for
+ * the last workgroup of the row to come there.  SPLIT 0: the workgroup
  * takes one part after another; the bits are the same.
  *
  * CPU twin: attend_run (lib/device/cpu/ref_attend.c).  Test: tests/ops/attend.c */
@@ -61,6 +62,33 @@ void store_part(uint head0, State s, uint tid)
     }
 }
 
+#ifdef MERGE
+layout(std430, set = 0, binding = 5) writeonly restrict buffer Result { float result[]; };
+layout(std430, set = 0, binding = 6) coherent restrict buffer Arrived { uint arrived[]; }; /* parts of a row and its heads that are done; zero again at the end */
+
+shared uint before_s;
+
+/* The workgroup that is the last of the n of its row and heads merges their parts. */
+void merge_parts(uint row, uint head0, uint n, uint tid)
+{
+    const uint at = gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x;
+
+    memoryBarrierBuffer();
+    barrier();
+    if (tid == 0u) before_s = atomicAdd(arrived[at], 1u);
+    barrier();
+    if (before_s + 1u != n) return;
+    if (tid == 0u) arrived[at] = 0u;
+    memoryBarrierBuffer();
+    for (uint i = tid; i < C * D; i += T) {
+        const uint c = i / D, d = i % D, from = (gl_WorkGroupID.y * a.n_head + head0 + c) * a.parts * (2u + D);
+        vec3 state = vec3(NONE, 0.0, 0.0);
+        for (uint k = from; k < from + n * (2u + D); k += 2u + D) state = merge_part(state, dst[k], dst[k + 1u], dst[k + 2u + d]);
+        result[(row * a.n_head + head0 + c) * D + d] = merged(state);
+    }
+}
+#endif
+
 void main()
 {
     const uint tid = gl_LocalInvocationIndex, head0 = gl_WorkGroupID.x * C, kv_head = head0 / (a.n_head / a.n_kv);
@@ -84,6 +112,9 @@ void main()
         clear(s);
         walk(0u, 1u, max(v.lo, part * keys), min(v.hi, (part + 1u) * keys), kv_head, tid, s);
         store_part(head0, s, tid);
+#ifdef MERGE
+        merge_parts(row, head0, n, tid);
+#endif
         return;
     }
     clear(all);

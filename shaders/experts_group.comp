@@ -7,6 +7,7 @@
 #include "shaders/common/step.glsl"
 
 layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint T = 256;
 layout(push_constant) uniform Args { group_args a; };
 layout(std430, set = 0, binding = 1) readonly restrict buffer Routes { float routes[]; };
 layout(std430, set = 0, binding = 2) writeonly restrict buffer Groups { uint groups[]; };
@@ -20,11 +21,11 @@ uint expert_of(uint entry)
 
 void main()
 {
-    const uint tid = gl_LocalInvocationIndex, n = step.head.n[a.range] * a.k, size = gl_WorkGroupSize.x;
+    const uint tid = gl_LocalInvocationIndex, n = step.head.n[a.range] * a.k;
 
-    for (uint e = tid; e < a.n_expert; e += size) count[e] = 0u;
+    for (uint e = tid; e < a.n_expert; e += T) count[e] = 0u;
     barrier();
-    for (uint i = tid; i < n; i += size) atomicAdd(count[expert_of(i)], 1u);
+    for (uint i = tid; i < n; i += T) atomicAdd(count[expert_of(i)], 1u);
     barrier();
     if (tid == 0u) {
         uint tiles = 0u, at = 0u;
@@ -42,5 +43,5 @@ void main()
         groups[0] = tiles;
     }
     barrier();
-    for (uint i = tid; i < n; i += size) groups[4u + 3u * a.max_tiles + atomicAdd(count[expert_of(i)], 1u)] = i;
+    for (uint i = tid; i < n; i += T) groups[4u + 3u * a.max_tiles + atomicAdd(count[expert_of(i)], 1u)] = i;
 }

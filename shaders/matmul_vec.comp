@@ -8,6 +8,8 @@
  * Built with INT8, block types meet rows that quantize.comp has made into bytes: x is
  * then that scratch.
  *
+ * Built with RESID, the op that follows is done on the way (common/resid.glsl).
+ *
  * CPU twin: matmul_run, gated_run (lib/device/cpu/ref.c).  Test: tests/ops/matmul.c */
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -18,6 +20,9 @@ layout(constant_id = 4) const uint N = 1;
 layout(constant_id = 5) const uint V = 2;
 
 #include "shaders/common/vec.glsl"
+#ifdef RESID
+#include "shaders/common/resid.glsl"
+#endif
 
 void main()
 {
@@ -45,4 +50,7 @@ void main()
         const uint v = i / N, n = i % N, at = (v * NW * N + n) * T + group * a.lanes;
         if (o + v < a.rows[t.w] && first + n < n_row) finish(t.w, xr[n], o + v, red[at], red[at + (NW - 1u) * N * T]);
     }
+#ifdef RESID
+    resid_rows(row0 + first, min(N, n_row - first), tid);
+#endif
 }

@@ -22,7 +22,11 @@ layout(std430, set = 0, binding = 1) readonly restrict buffer Q { float q[]; };
 layout(std430, set = 0, binding = 2) readonly restrict buffer K4 { uvec4 k4[]; };
 layout(std430, set = 0, binding = 2) readonly restrict buffer K1 { uint k1[]; };
 layout(std430, set = 0, binding = 3) readonly restrict buffer V1 { uint v1[]; };
+#ifdef MERGE
+layout(std430, set = 0, binding = 4) coherent restrict buffer Dst { float dst[]; };
+#else
 layout(std430, set = 0, binding = 4) writeonly restrict buffer Dst { float dst[]; };
+#endif
 
 const uint TILE = 64;
 const uint LANES = T / TILE;               /* invocations that share a key of the score */

@@ -29,10 +29,14 @@ layout(std430, set = 0, binding = 3) readonly restrict buffer W14 { uvec4 w14[];
 layout(std430, set = 0, binding = 3) readonly restrict buffer W11 { uint w11[]; };
 layout(std430, set = 0, binding = 4) readonly restrict buffer W24 { uvec4 w24[]; };
 layout(std430, set = 0, binding = 4) readonly restrict buffer W21 { uint w21[]; };
+#ifdef RESID
+layout(std430, set = 0, binding = 5) coherent buffer Y0 { float y0[]; };
+#else
 layout(std430, set = 0, binding = 5) writeonly buffer Y0 { float y0[]; };
 layout(std430, set = 0, binding = 6) writeonly restrict buffer Y1 { float y1[]; };
 layout(std430, set = 0, binding = 7) writeonly restrict buffer Y2 { float y2[]; };
 layout(std430, set = 0, binding = 8) readonly restrict buffer Side { float side[]; };
+#endif
 
 uvec4 load4(uint w, uint i)
 {
@@ -84,12 +88,16 @@ void finish(uint w, uint r, uint o, float sum, float other)
     const uint at = r * a.y_cols[w] + a.y_at[w] + o;
     float v = a.alpha * sum;
 
+#ifdef RESID
+    y0[at] = v;
+#else
     if (a.mode == G4_LOGITS) v = soft_cap(sum, a.cap);
     if (NW == 2u) v = gelu(sum) * other;
     if (a.mode == G4_GATED_PLE) v = gelu(sum) * side[r * a.side_cols + a.side_at + o];
     if (w == 0u) y0[at] = v;
     else if (w == 1u) y1[at] = v;
     else y2[at] = v;
+#endif
 }
 
 #endif

@@ -63,4 +63,17 @@ uint part_count(View v, uint keys)
     return v.hi > v.lo ? (v.hi - 1u) / keys - v.lo / keys + 1u : 0u;
 }
 
+/* One value of the merge of a row's parts; state: (top, sum, acc) so far. */
+vec3 merge_part(vec3 state, float top, float sum, float acc)
+{
+    const vec2 w = merge_weights(state.x, top);
+    precise float part_sum = sum * w.y, part_acc = acc * w.y;
+    return vec3(max(state.x, top), fma(state.y, w.x, part_sum), fma(state.z, w.x, part_acc));
+}
+
+float merged(vec3 state)
+{
+    return state.z * (state.y > 0.0 ? 1.0 / state.y : 0.0);
+}
+
 #endif

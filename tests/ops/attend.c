@@ -1,4 +1,4 @@
-/* HEADS and ATTEND on every level against f64: window edges, odd head sizes, many
+/* HEADS and ATTEND on every level and on Vulkan against f64: window edges, odd head sizes, many
  * query heads a KV head, both cache types, groups, stale slots, freed blocks; and
  * the bits of a row prefilled in any chunks with any number of threads. */
 #include "../tap.h"
@@ -26,6 +26,10 @@ static const struct cfg cfgs[] = {
     { "a group in a window", 2, 1, 16, 8, 60, false, 0, G4_F16, 20, 50 },
     { "5000 keys", 2, 1, 8, 0, 5000, false, 0, G4_F16, 0, 0 },
 };
+
+static bool prompt_rows;            /* rows are given as a prompt's */
+static const float *rope;           /* what HEADS does besides storing; NULL: nothing */
+static const g4_weight *norm_weight;
 
 struct data {
     float *q, *k, *v; /* [rows][heads * d] */
@@ -90,6 +94,7 @@ static void rig_open(struct rig *r, const char *level, uint32_t threads, const s
     r->kv = r->d->ops->kv_new(r->d, &kvd, &err);
     r->ops[0] = r->ops[1] = base;
     r->ops[0].kind = G4_OP_HEADS, r->ops[0].src2 = 1, r->ops[0].src3 = 2;
+    r->ops[0].freq = rope, r->ops[0].w[0] = norm_weight, r->ops[0].eps = 1e-6f;
     r->ops[1].kind = G4_OP_ATTEND, r->ops[1].dst[0] = 3;
     r->p = r->kv ? g4_plan_new(r->d, &(g4_plan_desc){ .ops = r->ops, .n_op = 2, .bufs = bufs, .n_buf = 4, .max_rows = { max_rows, 1, 1 } }, r->kv, &err) : NULL;
     if (!r->p) {
@@ -118,8 +123,8 @@ static void rig_step(struct rig *r, const struct cfg *c, const struct data *x, u
 {
     const size_t q = (size_t)c->n_head * c->d, k = (size_t)c->n_kv * c->d;
     const float *src[3] = { x->q + from * q, x->k + from * k, x->v + from * k };
-    for (uint32_t b = 0; b < 3; b++) /* on a CPU the buffer is the memory that is computed with */
-        memcpy((float *)(uintptr_t)r->d->ops->buf_read(r->d, r->p, b, n), src[b], n * (b ? k : q) * sizeof(float));
+    for (uint32_t b = 0; b < 3; b++)
+        put_rows(r->d, r->p, b, n, src[b]);
     struct plain_step s;
     plain_step_init(&s, n, from, x->q, 0);
     s.s.n_out = 0;
@@ -131,6 +136,7 @@ static void rig_step(struct rig *r, const struct cfg *c, const struct data *x, u
         r->shown[b] = gone ? -1 : r->table[b];
     }
     s.seq.table[1] = r->shown;
+    s.seq.prompt = prompt_rows;
     g4_err err = { 0 };
     if (g4_plan_run(r->d, r->p, &s.s, &err)) {
         fprintf(stderr, "%s\n", err.msg);
@@ -165,7 +171,7 @@ static void free_data(struct data *x)
     free(x->q), free(x->k), free(x->v);
 }
 
-static void test_cfg(const char *level, const struct cfg *c)
+static void test_cfg(const char *level, const struct cfg *c, bool chunks_too)
 {
     struct data x = rnd_data(c, 1), dirt = rnd_data(c, 100);
     const uint32_t d = c->d, step = c->rows > 1000 ? 611 : c->rows > 200 ? 13 : 3;
@@ -180,12 +186,12 @@ static void test_cfg(const char *level, const struct cfg *c)
                 if (!(e <= most)) most = e;
             }
         }
-    ok(most < 3e-5, "%s %s: largest error %.2g", level, c->name, most);
+    ok(most < 3e-5, "%s %s%s: largest error %.2g", level, c->name, prompt_rows ? ", a prompt" : "", most);
     free(want);
-    if (!c->bidirectional && !c->group_to) {
+    if (chunks_too && !c->bidirectional && !c->group_to) {
         static const uint32_t chunks[] = { 1, 7, 64 };
         bool same = true;
-        const bool quick = c->rows > 1000 || (!strcmp(level, "ref") && c->rows > 200);
+        const bool quick = c->rows > 1000 || ((!strcmp(level, "ref") || !strncmp(level, "vulkan", 6)) && c->rows > 200);
         for (uint32_t i = quick ? 2 : 0; i < 3; i++) {
             float *z = run_cfg(level, 3 - i, c, &x, &dirt, chunks[i]);
             same = same && !memcmp(y, z, n * sizeof *y);
@@ -208,8 +214,9 @@ static void test_heads(const char *level)
     for (int i = 0; i < D / 2; i++) freq[i] = powf(10000, -2.0f * (float)i / D) * 2000; /* angles up to 80,000 */
     g4_weight w = { .type = G4_F32, .cols = D, .rows = 1, .n = 1, .row_bytes = D * 4, .data = (const uint8_t *)norm };
     struct rig r;
+    rope = freq, norm_weight = &w;
     rig_open(&r, level, 2, &c, N);
-    r.ops[0].freq = freq, r.ops[0].w[0] = &w, r.ops[0].eps = 1e-6f;
+    rope = NULL, norm_weight = NULL;
     float *y = g4_alloc(N * 2 * D * sizeof *y);
     x.v[0] = 1e6f;
     rig_step(&r, &c, &x, 0, N, y);
@@ -235,14 +242,44 @@ static void test_heads(const char *level)
     free_data(&zero);
 }
 
+/* The last workgroup to come merges the parts: the bits of the merge in a dispatch of its own. */
+static void test_fused_merge(const char *level)
+{
+    const struct cfg *c = &cfgs[5];
+    struct data x = rnd_data(c, 1);
+    float *apart = run_cfg(level, 1, c, &x, &x, 40);
+    setenv("G4_VK_ENABLE", "fuse_merge", 1);
+    float *fused = run_cfg(level, 1, c, &x, &x, 40);
+    unsetenv("G4_VK_ENABLE");
+    ok(!memcmp(apart, fused, (size_t)c->rows * c->n_head * c->d * sizeof *apart), "%s %s: same bits with fuse_merge", level, c->name);
+    free(apart), free(fused);
+    free_data(&x);
+}
+
+/* Up to 64 generated rows are split over parts of their keys, more are not: the same bits. */
+static void test_vulkan(const char *level)
+{
+    const bool full = getenv("G4_TEST_FULL") != NULL;
+    for (size_t i = 0; i < sizeof cfgs / sizeof *cfgs; i++) {
+        if (cfgs[i].rows > 660 && !full) continue;
+        test_cfg(level, &cfgs[i], true);
+        prompt_rows = true;
+        test_cfg(level, &cfgs[i], false);
+        prompt_rows = false;
+    }
+    test_fused_merge(level);
+    test_heads(level);
+}
+
 int main(void)
 {
     for (const char *const *level = levels_here(); *level; level++) {
         for (size_t i = 0; i < sizeof cfgs / sizeof *cfgs; i++) {
             if (!strcmp(*level, "ref") && cfgs[i].rows > 600) continue; /* minutes; the others show the same there */
-            test_cfg(*level, &cfgs[i]);
+            test_cfg(*level, &cfgs[i], true);
         }
         test_heads(*level);
     }
+    if (ok(vulkan_here() != NULL, "a Vulkan device to test on")) test_vulkan(vulkan_here());
     return done_testing();
 }

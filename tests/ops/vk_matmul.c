@@ -285,6 +285,55 @@ static void test_logits(void)
     free_weight(w);
 }
 
+/* MATMUL and the RESID behind it, n_gen and n_prompt rows: x and the next norm's input. */
+static void run_resid(const g4_op ops[2], const float *f, const float *x, uint32_t n_gen, uint32_t n_prompt, float *out[2])
+{
+    enum { IN = 384, OUT = 200 };
+    const g4_buf_desc bufs[] = { { IN, 0, "f" }, { OUT, 0, "y" }, { OUT, 0, "x" }, { OUT, 0, "h" } };
+    g4_err err = { 0 };
+    struct rig r = { .d = open_level(level, 1), .cols = IN, .rows = OUT, .out = 2 };
+    r.p = g4_plan_new(r.d, &(g4_plan_desc){ .ops = ops, .n_op = 2, .bufs = bufs, .n_buf = 4, .max_rows = { MAX_ROWS, 1, 2 } }, NULL, &err);
+    if (!r.p) die(&err);
+    for (int again = 0; again < 2; again++) { /* counters are zero again behind a run */
+        put_rows(r.d, r.p, 2, n_gen + n_prompt, x);
+        float *y = rig_run(&r, f, n_gen, n_prompt);
+        if (again) out[0] = y;
+        else free(y);
+    }
+    out[1] = g4_dup(r.d->ops->buf_read(r.d, r.p, 3, n_gen + n_prompt), (size_t)(n_gen + n_prompt) * OUT * sizeof(float));
+    rig_close(&r);
+}
+
+/* fuse_resid against the two ops apart. */
+static void test_resid(g4_dtype type, bool norms)
+{
+    enum { IN = 384, OUT = 200, N = MAX_ROWS };
+    static const uint32_t gen[] = { 1, 2, 7, 64, 100 };
+    g4_weight *w = rnd_weight(type, 1, OUT, IN), *n1 = rnd_weight(G4_F32, 1, 1, OUT), *n2 = rnd_weight(G4_F32, 1, 1, OUT);
+    float *f = rnd_floats((size_t)N * IN, 1), *x = rnd_floats((size_t)N * OUT, 1), *apart[2], *fused[2], *first = NULL;
+    const g4_op ops[2] = {
+        { .kind = G4_OP_MATMUL, .n_w = 1, .w = { w }, .alpha = 0.7f, .src = 0, .src2 = -1, .src3 = -1, .dst = { 1, -1, -1 }, .dst2 = -1, .tag = "down" },
+        { .kind = G4_OP_RESID, .w = { norms ? n1 : NULL, norms ? n2 : NULL }, .alpha = 0.3f, .eps = 1e-6f, .src = 1, .src2 = -1, .src3 = -1,
+          .dst = { 2, -1, -1 }, .dst2 = 3, .tag = "resid" } };
+    double most = 0;
+    bool same = true;
+    run_resid(ops, f, x, 100, 30, apart);
+    setenv("G4_VK_ENABLE", "fuse_resid", 1);
+    for (size_t i = sizeof gen / sizeof *gen; i-- > 0;) {
+        run_resid(ops, f, x, gen[i], gen[i] == 100 ? 30 : 0, fused);
+        for (size_t k = 0; k < (size_t)gen[i] * OUT; k++)
+            for (int b = 0; b < 2; b++) most = fmax(most, fabs(fused[b][k] - apart[b][k]) / (1 + fabs(apart[b][k])));
+        if (!first) first = g4_dup(fused[1], (size_t)100 * OUT * sizeof *first);
+        same = same && !memcmp(first, fused[1], (size_t)gen[i] * OUT * sizeof *first);
+        free(fused[0]), free(fused[1]);
+    }
+    unsetenv("G4_VK_ENABLE");
+    ok(most < 3e-6, "%s%s: fuse_resid against the ops apart: largest difference %.2g", g4_dtype_get(type)->name, norms ? ", norms" : "", most);
+    ok(same, "%s%s: fuse_resid, same bits in 1 to 100 rows", g4_dtype_get(type)->name, norms ? ", norms" : "");
+    free(apart[0]), free(apart[1]), free(first), free(f), free(x);
+    free_weight(w), free_weight(n1), free_weight(n2);
+}
+
 /* A binding range that the weight does not fit: it comes in slices. */
 static void test_slices(void)
 {
@@ -322,6 +371,8 @@ int main(void)
     test_gated_ple();
     test_logits();
     test_slices();
+    test_resid(G4_Q8_0, true);
+    test_resid(G4_BF16, false);
     setenv("G4_VK_ENABLE", "int8dot", 1);
     test_int8(full);
     unsetenv("G4_VK_ENABLE");

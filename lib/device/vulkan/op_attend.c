@@ -46,16 +46,18 @@ struct job {
     const g4_op *op;
     struct attend_args a;
     struct g4_vk_bind q, k, v, y;
+    struct g4_vk_bind counters; /* of parts that are done, when `merge` */
+    bool merge;                 /* the last workgroup of a row merges its parts */
     uint32_t kv_f16;
 };
 
 static void emit_row(const struct job *j, bool split, const struct g4_vk_bind *to, uint32_t lo, uint32_t hi)
 {
     const g4_op *op = j->op;
-    const uint32_t heads = heads_together(g4_vk_of(j->p), op, 8);
-    const struct g4_vk_pipe_key key = { .shader = "attend_row", .n_spec = 5, .n_bind = 4, .args = sizeof j->a,
+    const uint32_t heads = heads_together(g4_vk_of(j->p), op, 8), n_bind = split && j->merge ? 6 : 4;
+    const struct g4_vk_pipe_key key = { .shader = n_bind == 6 ? "attend_row_merge" : "attend_row", .n_spec = 5, .n_bind = n_bind, .args = sizeof j->a,
                                         .spec = { THREADS, op->d_head, j->kv_f16, heads, split } };
-    const struct g4_vk_dispatch d = { .op = op, .pipe = g4_vk_pipe(g4_vk_of(j->p), &key), .bind = { j->q, j->k, j->v, *to }, .n_bind = 4,
+    const struct g4_vk_dispatch d = { .op = op, .pipe = g4_vk_pipe(g4_vk_of(j->p), &key), .bind = { j->q, j->k, j->v, *to, j->y, j->counters }, .n_bind = n_bind,
                                       .args = &j->a, .n_args = sizeof j->a,
                                       .grid = { .x = op->n_head / heads, .z = split ? j->a.parts : 1, .range = (uint8_t)j->a.range,
                                                 .tile = 1, .lo = lo, .hi = hi } };
@@ -87,8 +89,10 @@ static int emit_rows(struct job *j, uint32_t range, g4_err *err)
     const VkDeviceSize size = (VkDeviceSize)min_u32(max, SPLIT_ROWS) * j->op->n_head * j->a.parts * (2 + j->op->d_head) * sizeof(float);
     if (g4_vk_bind_scratch(j->p, 0, size, &scratch, err)) return G4_ENOMEM;
     scratch.write = true;
+    j->merge = g4_vk_switch("fuse_merge", false); /* has not run on hardware yet */
+    if (j->merge && g4_vk_bind_counters(j->p, min_u32(max, SPLIT_ROWS) * j->op->n_head, &j->counters, err)) return G4_ENOMEM;
     emit_row(j, true, &scratch, 0, SPLIT_ROWS);
-    emit_merge(j, &scratch);
+    if (!j->merge) emit_merge(j, &scratch);
     if (max > SPLIT_ROWS) emit_row(j, false, &j->y, SPLIT_ROWS + 1, 0);
     return 0;
 }

@@ -59,6 +59,8 @@ struct job {
     bool int8;             /* the op's rows may be quantised */
     bool quantized;        /* they are, in xq */
     struct g4_vk_bind xq;
+    const g4_op *resid;    /* RESID that follows and is done on the way; NULL: none */
+    struct g4_vk_bind after[5]; /* what it binds: stream, normed, two norms, counters */
     bool mat;              /* prompt rows go through cooperative matrices */
     bool scaled;           /* their factors are in scale */
     struct g4_vk_bind scale;
@@ -115,9 +117,19 @@ static void emit_quantize(struct job *j, uint32_t range)
     j->quantized = true;
 }
 
+static void add_resid(const struct job *j, struct matmul_args *a, struct g4_vk_dispatch *d)
+{
+    a->eps = j->resid->eps;
+    a->resid_alpha = j->resid->alpha;
+    a->resid_flags = (j->resid->w[0] ? G4_RESID_W : 0) | (j->resid->dst2 >= 0 ? G4_RESID_NEXT : 0) | (j->resid->w[1] ? G4_RESID_NEXT_W : 0);
+    for (uint32_t i = 0; i < 5; i++) d->bind[5 + i] = j->after[i];
+    d->n_bind = 10;
+}
+
 /* One dispatch a row bucket. */
 static void emit_vec(struct job *j, uint32_t range, uint32_t max_rows)
 {
+    static const char *const names[2][2] = { { "matmul_vec", "matmul_vec_resid" }, { "matmul_vec_i8", "matmul_vec_i8_resid" } };
     const bool int8 = j->int8 && g4_vk_is_block(j->type);
     const uint32_t nw = j->mode == G4_GATED ? 2 : 1;
     struct matmul_args a;
@@ -132,9 +144,10 @@ static void emit_vec(struct job *j, uint32_t range, uint32_t max_rows)
         d.bind[0] = j->xq;
         d.bind[0].write = false;
     }
+    if (j->resid) add_resid(j, &a, &d);
     for (uint32_t i = 0; g4_vk_few(g4_vk_of(j->p), i, max_rows, &few); i++) {
         const uint32_t values = nw == 2 || few.n > 8 ? 1 : 2;
-        const struct g4_vk_pipe_key key = { .shader = int8 ? "matmul_vec_i8" : "matmul_vec", .n_spec = 6, .n_bind = 8, .args = sizeof a,
+        const struct g4_vk_pipe_key key = { .shader = names[int8][j->resid != NULL], .n_spec = 6, .n_bind = d.n_bind, .args = sizeof a,
                                             .spec = { G4_VK_VEC_THREADS, j->type, nw, a.cols % 4 == 0, few.n, values } };
         d.pipe = g4_vk_pipe(g4_vk_of(j->p), &key);
         d.grid = (struct g4_vk_grid){ .x = tiles(&a, G4_VK_VEC_THREADS / a.lanes * values), .range = (uint8_t)range, .tile = few.n,
@@ -285,6 +298,26 @@ static int prepare_fast(struct job *j, g4_err *err)
     return j->mat ? g4_vk_bind_scratch(j->p, 2, rows * 2 * sizeof(float), &j->scale, err) : 0;
 }
 
+/* A product whose result a RESID takes next: one dispatch for generated rows, whose last
+ * workgroup does the RESID.  Has not run on hardware yet: G4_VK_ENABLE=fuse_resid. */
+static bool resid_fits(const struct job *j, const g4_op *next, uint32_t n, const struct g4_vk_weight *w)
+{
+    return n > 1 && next->kind == G4_OP_RESID && next->set == j->op->set && next->src == j->op->dst[0] && next->dst[0] != j->op->src &&
+           j->op->kind == G4_OP_MATMUL && j->op->n_w == 1 && w->n_slice == 1 && w->w->rows <= most_rows(j, w->w->cols, w->w->rows) &&
+           g4_vk_switch("fuse_resid", false);
+}
+
+static int prepare_resid(struct job *j, const g4_op *next, g4_err *err)
+{
+    const uint32_t max = g4_vk_desc(j->p)->max_rows[next->set];
+
+    j->resid = next;
+    j->after[0] = g4_vk_bind_buf(j->p, next->dst[0], true);
+    j->after[1] = next->dst2 >= 0 ? g4_vk_bind_buf(j->p, next->dst2, true) : j->after[0];
+    if (g4_vk_bind_vector(j->p, next->w[0], &j->after[2], err) || g4_vk_bind_vector(j->p, next->w[1], &j->after[3], err)) return G4_ENOMEM;
+    return g4_vk_bind_counters(j->p, max ? max : 1, &j->after[4], err);
+}
+
 int g4_vk_op_matmul(struct g4_vk_plan *p, const g4_op *ops, uint32_t n, g4_err *err)
 {
     const g4_op *op = ops;
@@ -308,10 +341,13 @@ int g4_vk_op_matmul(struct g4_vk_plan *p, const g4_op *ops, uint32_t n, g4_err *
         add_weight(&j, w[0], w[1], op->dst[0]);
         return 1;
     }
+    set_type(&j, w[0]);
+    if (resid_fits(&j, op + 1, n, w[0]) && prepare_resid(&j, op + 1, err)) return 0;
     for (uint32_t i = 0; i < n_w; i++) {
         set_type(&j, w[i]);
         add_weight(&j, w[i], NULL, op->dst[i]);
     }
     emit(&j);
-    return 1;
+    if (!j.resid) return 1;
+    return op->set == G4_ROWS_ALL && g4_vk_resid(p, op + 1, G4_RANGE_PROMPT, err) ? 0 : 2;
 }

@@ -27,19 +27,24 @@ int g4_vk_op_rows(struct g4_vk_plan *p, const g4_op *op, uint32_t n, g4_err *err
     return 1;
 }
 
-int g4_vk_op_resid(struct g4_vk_plan *p, const g4_op *op, uint32_t n, g4_err *err)
+int g4_vk_resid(struct g4_vk_plan *p, const g4_op *op, uint32_t range, g4_err *err)
 {
     const uint32_t next = op->dst2 < 0 ? 0 : op->w[1] ? 2 : 1;
-    const struct resid_args args = { .range = op->set, .cols = cols_of(p, op->dst[0]), .eps = op->eps, .alpha = op->alpha };
+    const struct resid_args args = { .range = range, .cols = cols_of(p, op->dst[0]), .eps = op->eps, .alpha = op->alpha };
     const struct g4_vk_pipe_key key = { .shader = "resid", .n_spec = 3, .spec = { GROUP, op->w[0] != NULL, next }, .n_bind = 5, .args = sizeof args };
     struct g4_vk_dispatch d = { .op = op, .pipe = g4_vk_pipe(g4_vk_of(p), &key), .n_bind = 5, .args = &args, .n_args = sizeof args,
-                                .grid = { .range = op->set, .tile = 1 } };
+                                .grid = { .range = (uint8_t)range, .tile = 1 } };
     d.bind[0] = g4_vk_bind_buf(p, op->dst[0], true);
     d.bind[1] = g4_vk_bind_buf(p, op->src, false);
     d.bind[3] = next ? g4_vk_bind_buf(p, op->dst2, true) : d.bind[0];
-    if (g4_vk_bind_vector(p, op->w[0], &d.bind[2], err) || g4_vk_bind_vector(p, op->w[1], &d.bind[4], err)) return 0;
+    if (g4_vk_bind_vector(p, op->w[0], &d.bind[2], err) || g4_vk_bind_vector(p, op->w[1], &d.bind[4], err)) return G4_ENOMEM;
     g4_vk_dispatch(p, &d);
-    return 1;
+    return 0;
+}
+
+int g4_vk_op_resid(struct g4_vk_plan *p, const g4_op *op, uint32_t n, g4_err *err)
+{
+    return g4_vk_resid(p, op, op->set, err) ? 0 : 1;
 }
 
 int g4_vk_op_ple(struct g4_vk_plan *p, const g4_op *op, uint32_t n, g4_err *err)

@@ -81,6 +81,17 @@ int g4_vk_bind_scratch(struct g4_vk_plan *p, uint32_t slot, VkDeviceSize size, s
     return 0;
 }
 
+int g4_vk_bind_counters(struct g4_vk_plan *p, uint32_t n, struct g4_vk_bind *out, g4_err *err)
+{
+    struct g4_vk_span s;
+    void *zero = g4_alloc(n * sizeof(uint32_t));
+    int rc = g4_vk_take(p->vk, &p->arena, n * sizeof(uint32_t), &s, err);
+    if (!rc) rc = g4_vk_upload(p->vk, &s, 0, zero, n * sizeof(uint32_t), err);
+    free(zero);
+    *out = (struct g4_vk_bind){ s.buf, s.at, n * sizeof(uint32_t), scratch_res(p, G4_VK_SCRATCH - 1), true };
+    return rc;
+}
+
 /* ---- making ----------------------------------------------------------------------- */
 
 void g4_vk_dispatch(struct g4_vk_plan *p, const struct g4_vk_dispatch *d)

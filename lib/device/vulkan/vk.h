@@ -194,11 +194,15 @@ int g4_vk_bind_vector(struct g4_vk_plan *p, const g4_weight *w, struct g4_vk_bin
 /* Scratch that holds nothing between ops; shared by all ops of the plan, `slot`
  * (0 to 3) telling apart what one op needs at once. */
 int g4_vk_bind_scratch(struct g4_vk_plan *p, uint32_t slot, VkDeviceSize size, struct g4_vk_bind *out, g4_err *err);
+/* n words that are zero when the plan is made; a dispatch that counts in them leaves them zero. */
+int g4_vk_bind_counters(struct g4_vk_plan *p, uint32_t n, struct g4_vk_bind *out, g4_err *err);
 
 /* Turns ops[0] (and, fused, some that follow) into dispatches; gives back how
  * many ops it took, 0 with err.  ops[0..n) are the rest of the plan. */
 typedef int g4_vk_op_fn(struct g4_vk_plan *p, const g4_op *ops, uint32_t n, g4_err *err);
 extern g4_vk_op_fn g4_vk_op_rows, g4_vk_op_resid, g4_vk_op_ple, g4_vk_op_heads, g4_vk_op_router, g4_vk_op_pool, g4_vk_op_pick;
+/* RESID for the rows of one range. */
+int g4_vk_resid(struct g4_vk_plan *p, const g4_op *op, uint32_t range, g4_err *err);
 extern g4_vk_op_fn g4_vk_op_matmul;  /* MATMUL, GATED, GATED_PLE, LOGITS */
 extern g4_vk_op_fn g4_vk_op_experts, g4_vk_op_attend;
 
