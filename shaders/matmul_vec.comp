@@ -26,7 +26,12 @@ layout(constant_id = 5) const uint V = 2;
 
 void main()
 {
-    const uint tid = gl_LocalInvocationIndex, lane = tid % a.lanes, group = tid / a.lanes;
+#ifdef SUBGROUP
+    const uint tid = gl_SubgroupID * gl_SubgroupSize + gl_SubgroupInvocationID; /* subgroups are full */
+#else
+    const uint tid = gl_LocalInvocationIndex;
+#endif
+    const uint lane = tid % a.lanes, group = tid / a.lanes;
     const uint first = gl_WorkGroupID.y * N, n_row = step.head.n[a.range], row0 = step.head.first[a.range];
     const Tile t = tile_of(gl_WorkGroupID.x, T / a.lanes * V);
     const uint o = t.first + group * V;

@@ -5,6 +5,10 @@
 #ifndef G4_COMMON_VEC
 #define G4_COMMON_VEC
 
+#ifdef SUBGROUP
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_shuffle : require
+#endif
 #ifdef INT8
 #extension GL_EXT_spirv_intrinsics : require
 /* OpSDot of four signed bytes a word; format 0 is 4x8 bits */
@@ -92,15 +96,31 @@ void add_quad(Row w, uint i, uint xr[N], inout float sum[A], uint j)
     }
 }
 
-/* The lanes' sums of each group, in red[][first lane]. */
-void add_lanes(const float sum[A], uint tid, uint lane)
+/* The lanes' sums of each group, in red[][first lane].  SUBGROUP: distances within a subgroup
+ * by shuffles; the same pairs are added, so the bits are the same. */
+void add_lanes(float sum[A], uint tid, uint lane)
 {
+#ifdef SUBGROUP
+    const uint near = min(a.lanes, gl_SubgroupSize);
+#else
+    const uint near = 1u;
+#endif
     [[unroll]] for (uint i = 0u; i < A; i++) red[i * T + tid] = sum[i];
-    for (uint d = a.lanes / 2u; d > 0u; d /= 2u) {
+    for (uint d = a.lanes / 2u; d >= near; d /= 2u) {
         barrier();
         if (lane < d)
             [[unroll]] for (uint i = 0u; i < A; i++) red[i * T + tid] += red[i * T + tid + d];
     }
+#ifdef SUBGROUP
+    if (a.lanes > near) {
+        barrier();
+        [[unroll]] for (uint i = 0u; i < A; i++) sum[i] = red[i * T + tid];
+    }
+    for (uint d = near / 2u; d > 0u; d /= 2u)
+        [[unroll]] for (uint i = 0u; i < A; i++) sum[i] += subgroupShuffleXor(sum[i], d);
+    if (lane == 0u)
+        [[unroll]] for (uint i = 0u; i < A; i++) red[i * T + tid] = sum[i];
+#endif
     barrier();
 }
 

@@ -359,6 +359,13 @@ int main(void)
     level = vulkan_here();
     if (!ok(level != NULL, "a Vulkan device to test on")) return done_testing();
     test_types(full);
+    setenv("G4_VK_ENABLE", "sixteen", 1);
+    test_shape(G4_Q4_K, 768, 37, 3e-6);
+    setenv("G4_VK_ENABLE", "", 1);
+    setenv("G4_VK_DISABLE", "subgroup", 1);
+    test_shape(G4_Q4_0, 2048, 9, 3e-6);
+    unsetenv("G4_VK_DISABLE");
+    unsetenv("G4_VK_ENABLE");
     test_float(full);
     test_reencoded(full);
     test_three();

@@ -79,6 +79,7 @@ struct vec {
     const struct g4_hparams *hp;
     int32_t table[VEC_SEQ][VEC_LONG]; /* blocks of a sequence, the same in both pools */
     uint32_t have[VEC_SEQ];             /* keys a sequence holds */
+    bool prompt;                        /* rows are given as prompt rows */
     g4_err err;
 };
 
@@ -143,7 +144,7 @@ static inline bool vec_step(struct vec *v, const struct vec_part *part, uint32_t
             seq[n] = i;
             out[n] = n;
         }
-        seqs[i] = (g4_step_seq){ .table = { v->table[s], v->table[s] }, .n_key = v->have[s] };
+        seqs[i] = (g4_step_seq){ .table = { v->table[s], v->table[s] }, .n_key = v->have[s], .prompt = v->prompt };
     }
     g4_step_buf step = { .n_row = n, .id = id, .pos = pos, .seq = seq, .n_out = n, .out_row = out, .n_seq = n_part, .seqs = seqs };
     if (out_last) {

@@ -33,7 +33,7 @@ bool g4_vk_few(const struct g4_vk *vk, uint32_t i, uint32_t max_rows, struct g4_
 
     if (i >= sizeof steps / sizeof *steps || (i && steps[i - 1].hi >= max_rows)) return false;
     *out = steps[i];
-    if (vk->caps.type == VK_PHYSICAL_DEVICE_TYPE_CPU && out->n > 8) out->n = 8; /* its compiler takes long over many sums */
+    if (out->n > 8 && !g4_vk_switch("sixteen", vk->caps.type != VK_PHYSICAL_DEVICE_TYPE_CPU)) out->n = 8; /* a CPU's compiler takes long over many sums */
     return true;
 }
 
@@ -129,8 +129,12 @@ static void add_resid(const struct job *j, struct matmul_args *a, struct g4_vk_d
 /* One dispatch a row bucket. */
 static void emit_vec(struct job *j, uint32_t range, uint32_t max_rows)
 {
-    static const char *const names[2][2] = { { "matmul_vec", "matmul_vec_resid" }, { "matmul_vec_i8", "matmul_vec_i8_resid" } };
+    static const char *const names[2][2][2] = {
+        { { "matmul_vec", "matmul_vec_sg" }, { "matmul_vec_resid", "matmul_vec_resid_sg" } },
+        { { "matmul_vec_i8", "matmul_vec_i8_sg" }, { "matmul_vec_i8_resid", "matmul_vec_i8_resid_sg" } } };
+    const struct g4_vk_caps *caps = &g4_vk_of(j->p)->caps;
     const bool int8 = j->int8 && g4_vk_is_block(j->type);
+    const bool sg = caps->subgroup_ops && caps->subgroup_size && G4_VK_VEC_THREADS % caps->subgroup == 0;
     const uint32_t nw = j->mode == G4_GATED ? 2 : 1;
     struct matmul_args a;
     struct g4_vk_dispatch d;
@@ -147,7 +151,7 @@ static void emit_vec(struct job *j, uint32_t range, uint32_t max_rows)
     if (j->resid) add_resid(j, &a, &d);
     for (uint32_t i = 0; g4_vk_few(g4_vk_of(j->p), i, max_rows, &few); i++) {
         const uint32_t values = nw == 2 || few.n > 8 ? 1 : 2;
-        const struct g4_vk_pipe_key key = { .shader = names[int8][j->resid != NULL], .n_spec = 6, .n_bind = d.n_bind, .args = sizeof a,
+        const struct g4_vk_pipe_key key = { .shader = names[int8][j->resid != NULL][sg], .n_spec = 6, .n_bind = d.n_bind, .subgroup = sg ? caps->subgroup : 0, .args = sizeof a,
                                             .spec = { G4_VK_VEC_THREADS, j->type, nw, a.cols % 4 == 0, few.n, values } };
         d.pipe = g4_vk_pipe(g4_vk_of(j->p), &key);
         d.grid = (struct g4_vk_grid){ .x = tiles(&a, G4_VK_VEC_THREADS / a.lanes * values), .range = (uint8_t)range, .tile = few.n,
