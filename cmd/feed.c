@@ -36,6 +36,7 @@ void g4_feed_free(struct g4_feed *f)
 {
     if (f->in && g4_input_failed(f->in)) g4_tool_fail(G4_STATUS_IO);
     if (f->journal && g4_journal_failed(f->journal)) g4_tool_fail(G4_STATUS_FAILED); /* of earlier runs too */
+    if (f->journal && g4_journal_cut(f->journal)) g4_tool_fail(G4_STATUS_CUT);
     g4_record_free(f->held);
     g4_input_free(f->in);
 }

@@ -352,9 +352,7 @@ int g4_gen_setup(struct g4_gen_run *r, const struct g4_gen *g, const struct g4_o
 
 void g4_gen_count(struct g4_gen_run *r, const g4_result *res)
 {
-    const bool cut = res->finish == G4_FINISH_CONTEXT ||
-                     ((res->finish == G4_FINISH_LENGTH || res->finish == G4_FINISH_BUDGET) && !res->user_limit);
-    if (cut) g4_tool_fail(G4_STATUS_CUT);
+    if (g4_result_cut(res)) g4_tool_fail(G4_STATUS_CUT);
     r->prompt_tokens += res->prompt_tokens;
     r->cached_tokens += res->cached_tokens;
     r->thinking_tokens += res->thinking_tokens;

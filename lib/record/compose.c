@@ -20,6 +20,12 @@ const char *g4_error_name(int code)
     }
 }
 
+bool g4_result_cut(const g4_result *res)
+{
+    return res->finish == G4_FINISH_CONTEXT ||
+           ((res->finish == G4_FINISH_LENGTH || res->finish == G4_FINISH_BUDGET) && !res->user_limit);
+}
+
 const char *g4_finish_name(enum g4_finish f)
 {
     static const char *const names[] = { "stop", "length", "tool_calls", "budget", "context" };

@@ -32,6 +32,9 @@ struct g4_usage {
 void g4_compose_batch(const struct g4_compose *c, const g4_record *r, g4_sv choices, const struct g4_usage *usage, g4_str *out);
 void g4_compose_batch_error(const g4_record *r, const g4_err *why, g4_str *out);
 
+/* Was the answer cut, by the context or by a limit that the user did not set? */
+bool g4_result_cut(const g4_result *res);
+
 /* "input", "context", ...: the code of a record's error. */
 const char *g4_error_name(int code);
 const char *g4_finish_name(enum g4_finish f);

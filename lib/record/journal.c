@@ -21,11 +21,15 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
+static const char state_of[] = { [G4_JOURNAL_DONE] = 'o', [G4_JOURNAL_CUT] = 'c', [G4_JOURNAL_FAILED] = 'e' };
+
 struct entry {
     uint64_t seq, start, end, in, out;
-    bool failed, again; /* again: to be made anew by --retry-errors */
+    enum g4_journal_state outcome;
+    bool again;         /* to be made anew by --retry-errors */
     g4_str redo;        /* its new bytes, once made */
-    bool redone, redo_failed;
+    bool redone;
+    enum g4_journal_state redo_outcome;
 };
 
 struct g4_journal {
@@ -73,7 +77,7 @@ static void print_entry(const struct entry *e, g4_str *out)
 {
     g4_str line = {0};
     g4_str_addf(&line, "%" PRIu64 " %" PRIu64 " %016" PRIx64 " %016" PRIx64 " %c", e->seq, e->end, e->in, e->out,
-                e->failed ? 'e' : 'o');
+                state_of[e->outcome]);
     g4_str_addf(out, "%s %016" PRIx64 "\n", line.p, g4_hash64(line.p, line.n, 0));
     g4_str_free(&line);
 }
@@ -92,7 +96,7 @@ static bool parse_entry(g4_journal *j, const char *p, size_t n)
                &state, &used, &check) != 6)
         return false;
     if (check != g4_hash64(line, (size_t)used, 0) || e.end < j->end || e.seq > UINT32_MAX || find(j, e.seq)) return false;
-    e.failed = state == 'e';
+    e.outcome = state == 'e' ? G4_JOURNAL_FAILED : state == 'c' ? G4_JOURNAL_CUT : G4_JOURNAL_DONE;
     e.start = j->end;
     add_entry(j, e);
     return true;
@@ -219,7 +223,7 @@ static int start_new(g4_journal *j, const char *key, uint64_t seed, g4_err *err)
 static void mark_retries(g4_journal *j)
 {
     for (size_t i = 0; i < j->n; i++)
-        if (j->e[i].failed) {
+        if (j->e[i].outcome == G4_JOURNAL_FAILED) {
             j->e[i].again = true;
             j->retries++;
         }
@@ -297,7 +301,14 @@ uint64_t g4_journal_count(const g4_journal *j)
 uint64_t g4_journal_failed(const g4_journal *j)
 {
     uint64_t n = 0;
-    for (size_t i = 0; i < j->n; i++) n += j->e[i].failed;
+    for (size_t i = 0; i < j->n; i++) n += j->e[i].outcome == G4_JOURNAL_FAILED;
+    return n;
+}
+
+uint64_t g4_journal_cut(const g4_journal *j)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < j->n; i++) n += j->e[i].outcome == G4_JOURNAL_CUT;
     return n;
 }
 
@@ -347,7 +358,7 @@ static int merge(g4_journal *j, g4_err *err)
         e->start = end;
         e->end = end += bytes.n;
         e->out = g4_hash64(bytes.p, bytes.n, 0);
-        if (e->redone) e->failed = e->redo_failed;
+        if (e->redone) e->outcome = e->redo_outcome;
         e->redone = false;
         print_entry(e, &log);
     }
@@ -369,14 +380,14 @@ static int merge(g4_journal *j, g4_err *err)
     return open_log(j, err);
 }
 
-int g4_journal_write(g4_journal *j, uint64_t seq, uint64_t hash, bool failed, g4_sv bytes, g4_err *err)
+int g4_journal_write(g4_journal *j, uint64_t seq, uint64_t hash, enum g4_journal_state outcome, g4_sv bytes, g4_err *err)
 {
     struct entry *e = find(j, seq);
-    if (!e) return append(j, (struct entry){ .seq = seq, .in = hash, .failed = failed }, bytes, err);
+    if (!e) return append(j, (struct entry){ .seq = seq, .in = hash, .outcome = outcome }, bytes, err);
     g4_str_clear(&e->redo);
     g4_str_add(&e->redo, bytes.p, bytes.n);
     e->redone = true;
-    e->redo_failed = failed;
+    e->redo_outcome = outcome;
     e->again = false;
     j->any_redone = true;
     return --j->retries ? G4_OK : merge(j, err);

@@ -31,13 +31,16 @@ void g4_journal_close(g4_journal *j, g4_err *err); /* syncs */
 /* Is record seq done?  1: yes; 0: no; G4_EUSAGE: the input is another one now. */
 int g4_journal_done(g4_journal *j, uint64_t seq, uint64_t hash, g4_err *err);
 
+enum g4_journal_state { G4_JOURNAL_DONE, G4_JOURNAL_CUT, G4_JOURNAL_FAILED }; /* of a record: the worst of its samples */
+
 /* Failed records that are still to be made again; new ones wait for them. */
 size_t g4_journal_retries(const g4_journal *j);
 
 /* Appends a record's bytes (whole lines, or none), then its journal line. */
-int g4_journal_write(g4_journal *j, uint64_t seq, uint64_t hash, bool failed, g4_sv bytes, g4_err *err);
+int g4_journal_write(g4_journal *j, uint64_t seq, uint64_t hash, enum g4_journal_state outcome, g4_sv bytes, g4_err *err);
 
 uint64_t g4_journal_count(const g4_journal *j);  /* records done */
 uint64_t g4_journal_failed(const g4_journal *j); /* those of them that are error records */
+uint64_t g4_journal_cut(const g4_journal *j);    /* those with an answer that was cut by no limit of the user's */
 
 #endif

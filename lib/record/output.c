@@ -14,7 +14,7 @@ struct g4_slot {
     g4_str *parts;         /* [samples] lines; batch: elements of `choices` */
     g4_str *thoughts;      /* [samples] */
     uint32_t left;         /* samples to come */
-    bool failed;
+    bool failed, cut;
     struct g4_usage usage; /* batch */
     g4_err why;            /* batch: the first failure */
     struct g4_slot *next, *prev;
@@ -110,7 +110,8 @@ static int write_slot(g4_output *o, g4_slot *s, g4_err *err)
     int rc = write_thoughts(o, s, err);
     if (o->p.enter) o->p.enter(o->p.arg);
     if (!rc && o->p.journal)
-        rc = g4_journal_write(o->p.journal, s->r->seq, s->r->hash, s->failed, (g4_sv){ all.p, all.n }, err);
+        rc = g4_journal_write(o->p.journal, s->r->seq, s->r->hash,
+                              s->failed ? G4_JOURNAL_FAILED : s->cut ? G4_JOURNAL_CUT : G4_JOURNAL_DONE, (g4_sv){ all.p, all.n }, err);
     else if (!rc && all.n && g4_write_all(o->p.fd, all.p, all.n))
         rc = g4_fail_errno(err, G4_EIO, "cannot write to standard output");
     if (o->p.leave) o->p.leave(o->p.arg);
@@ -183,6 +184,7 @@ static void emit(g4_output *o, g4_slot *s, uint32_t sample, g4_sv line, g4_sv te
 int g4_output_result(g4_output *o, g4_slot *s, uint32_t sample, const g4_result *res, g4_err *err)
 {
     g4_str *out = &s->parts[sample], line = {0};
+    s->cut |= g4_result_cut(res);
     if (o->p.batch) {
         g4_compose_choice(sample, res, out);
         s->usage.prompt = res->prompt_tokens;

@@ -55,6 +55,13 @@ printf '99 88 0' >>torn.g4
 run "$gen" -q -j -P 4 -n 2 --resume torn <in.jsonl
 ok 'torn last lines are cut' cmp want torn
 
+# What an earlier run made of its records counts for the status.
+printf '{"prompt":"a b c"}\n{"prompt":"d"}\n' >two.jsonl
+run "$gen" -q -j -c 24 --resume cut <two.jsonl
+is 'answers that the context cut' $status 5
+run "$gen" -q -j -c 24 --resume cut <two.jsonl
+is '... are remembered' $status 5
+
 run "$gen" -q -j -n 3 --resume part <in.jsonl
 is 'another option is refused' "$status $(grep -c 'other settings' err)" '2 1'
 run "$gen" -q -j -n 2 -m "$(model g4-dense)" --resume part <in.jsonl

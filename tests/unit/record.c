@@ -175,7 +175,7 @@ static g4_journal *reopen(bool retry, int want, const char *what)
 static void write_one(g4_journal *j, uint64_t seq, bool failed, const char *bytes)
 {
     g4_err err = {0};
-    if (g4_journal_write(j, seq, 100 + seq, failed, (g4_sv){ bytes, strlen(bytes) }, &err)) ok(false, "%s", err.msg);
+    if (g4_journal_write(j, seq, 100 + seq, failed ? G4_JOURNAL_FAILED : G4_JOURNAL_DONE, (g4_sv){ bytes, strlen(bytes) }, &err)) ok(false, "%s", err.msg);
 }
 
 static void holds(const char *want, const char *what)
