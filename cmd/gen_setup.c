@@ -171,6 +171,7 @@ static int take_constraint(struct g4_gen_run *r, g4_err *err)
     if (!!g->schema + !!g->regex + !!g->choices > 1) return g4_fail(err, G4_EUSAGE, "only one of --schema, --regex and --choices can be given");
     if (take_schema(r, err) || take_choices(r, err)) return err->code;
     const g4_request q = { .schema = r->schema, .regex = g->regex, .choices = r->choices, .any_order = g->any_order, .schema_lax = g->schema_lax };
+    r->output.compose.constrained = q.schema || q.regex || q.choices;
     if (g4_constraint_check(&q, &why)) return g4_fail(err, G4_EUSAGE, "%s", why.msg);
     if (r->schema) g4_str_addf(&r->key, "schema text \"%016llx\"\n", (unsigned long long)g4_hash64(r->schema, strlen(r->schema), 0));
     if (r->choices) g4_str_addf(&r->key, "choices text \"%016llx\"\n", (unsigned long long)g4_hash64(r->choices, strlen(r->choices), 0));

@@ -105,6 +105,7 @@ mkdir -p "$tmp/here/src" "$tmp/config/g4" "$tmp/cache" "$tmp/data"
 cd "$tmp/here" || exit 1
 echo 'int main(void) { return 0; }' | tee main.c src/a.c >src/b.c
 printf '%s\n' 'who?' 'what?' >questions.txt
+printf '%s\n' 'win a prize' 'the minutes of Monday' >mails.txt
 printf '{"id":%d,"prompt":"q"}\n' 1 2 >asks.jsonl
 printf '{"id":%d,"subject":"sale"}\n' 1 2 >mails.jsonl
 cp -r "$top/tests/data/text/g4-edge" "$tmp/chat" && echo '<|turn>' >"$tmp/chat/chat_template.jinja"
@@ -116,7 +117,7 @@ echo '{"messages":[{"role":"user","content":"2+3?"},{"role":"assistant","content
 "function":{"name":"add","arguments":"{\"a\":2,\"b\":3}"}}]}]}' | tr -d '\n' >turn.jsonl
 printf '%s\n' 'a dull film -> bad' >shots.txt
 gzip -dc "$top/tests/data/text/gemma3-270m/gemma3-270m-f32.gguf.gz" >model.gguf
-echo '{"max-tokens": 6}' >"$tmp/config/g4/config.json"
+echo '{"max-tokens": 40}' >"$tmp/config/g4/config.json"
 PATH=$bin:$PATH
 export PATH G4_MODEL="$top/tests/data/text/g4-edge" XDG_CONFIG_HOME="$tmp/config" XDG_CACHE_HOME="$tmp/cache" \
     XDG_DATA_HOME="$tmp/data"

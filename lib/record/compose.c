@@ -35,17 +35,27 @@ const char *g4_finish_name(enum g4_finish f)
 /* ---- members ------------------------------------------------------------- */
 
 enum { /* members that are dropped only when they are written anew */
-    NEW_MESSAGES = 1, NEW_SAMPLE = 2, NEW_TOOLS = 4,
+    NEW_MESSAGES = 1, NEW_SAMPLE = 2, NEW_TOOLS = 4, NEW_DATA = 8,
 };
 
 static bool replaced(g4_json key, unsigned anew)
 {
-    static const char *const generated[] = { "text", "thinking", "data", "tool_calls", "finish_reason", "usage",
-                                             "model", "seed", "logprobs", "dropped", "error" };
+    static const char *const generated[] = { "text", "thinking", "tool_calls", "finish_reason", "usage", "model",
+                                             "seed", "logprobs", "dropped", "error" };
     for (size_t i = 0; i < sizeof generated / sizeof *generated; i++)
         if (g4_json_is(key, generated[i])) return true;
     return ((anew & NEW_MESSAGES) && g4_json_is(key, "messages")) || ((anew & NEW_SAMPLE) && g4_json_is(key, "sample")) ||
-           ((anew & NEW_TOOLS) && g4_json_is(key, "tools"));
+           ((anew & NEW_TOOLS) && g4_json_is(key, "tools")) || ((anew & NEW_DATA) && g4_json_is(key, "data"));
+}
+
+/* An answer to a constraint takes the place of an earlier one, even when it failed and has no data. */
+static unsigned new_data(const struct g4_compose *c, const g4_record *r)
+{
+    static const char *const constraints[] = { "schema", "regex", "choices" };
+    bool any = c->constrained;
+    for (size_t i = 0; i < sizeof constraints / sizeof *constraints; i++)
+        any |= g4_json_type(g4_json_get(r->root, constraints[i])) > G4_JSON_NULL;
+    return any ? NEW_DATA : 0;
 }
 
 static bool named(g4_json key, g4_json object)
@@ -118,7 +128,7 @@ void g4_compose_result(const struct g4_compose *c, const g4_record *r, uint32_t 
 {
     const bool tools = c->tools && !r->batch && g4_json_type(g4_json_get(r->root, "tools")) <= G4_JSON_NULL;
     const bool chat = res->messages && (r->has_chat || tools) && !r->batch;
-    keep_members(r, (chat ? NEW_MESSAGES : 0) | (c->sample ? NEW_SAMPLE : 0) | (tools ? NEW_TOOLS : 0), out);
+    keep_members(r, (chat ? NEW_MESSAGES : 0) | (c->sample ? NEW_SAMPLE : 0) | (tools ? NEW_TOOLS : 0) | new_data(c, r), out);
     if (tools) put_json(out, "tools", c->tools);
     if (c->sample) {
         name(out, "sample");
@@ -162,7 +172,7 @@ static void put_error(const g4_record *r, const g4_err *why, g4_str *out)
 
 void g4_compose_error(const struct g4_compose *c, const g4_record *r, uint32_t sample, const g4_err *why, g4_str *out)
 {
-    keep_members(r, c->sample ? NEW_SAMPLE : 0, out);
+    keep_members(r, (c->sample ? NEW_SAMPLE : 0) | new_data(c, r), out);
     if (c->sample) {
         name(out, "sample");
         g4_str_addf(out, "%u", sample);

@@ -2,9 +2,9 @@
  * byte and in their order, behind them the members g4 adds.
  *
  * What an earlier generation may have left (text, thinking, tool_calls,
- * finish_reason, usage, model, seed, logprobs, dropped, error) is one set: all of
- * it goes when a new one comes.  data, messages, tools and sample go only when
- * they are written anew. */
+ * finish_reason, usage, model, seed, logprobs, dropped, error) is one set: all
+ * of it goes when a new one comes.  messages, tools and sample go only when they are
+ * written anew, data when the answer was constrained. */
 #ifndef G4_RECORD_COMPOSE_H
 #define G4_RECORD_COMPOSE_H
 
@@ -13,6 +13,7 @@
 struct g4_compose {
     const char *model_name, *model_digest; /* NULL: no `model` member */
     bool sample;                           /* several samples: write their number */
+    bool constrained;                      /* every answer is: a schema, an expression or choices came from options */
     const char *tools;                     /* declarations that the record had none of: written, with messages; or NULL */
 };
 

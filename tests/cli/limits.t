@@ -41,5 +41,5 @@ is '--kv-type f32' $status 0
 ask --max-tokens 4 -t 1 -P 1 -d ref 'a b'
 is '-d ref' $status 0
 run "$gen" --list-devices
-is '--list-devices' "$status $(grep -c -i cpu out)" '0 1'
+is '--list-devices' "$status $(grep -c '^cpu ' out) $(grep -c '^ref ' out)" '0 1 1'
 done_testing

@@ -22,10 +22,10 @@ for bad in --nonsense '-Z' '--max-tokens x' '--max-tokens 0' '--temperature -1' 
 done
 run "$gen" -i '.[' x </dev/null
 is '2: a jq program that does not compile' $status 2
-for later in tools mcp; do
-    run "$gen" --$later x y </dev/null
-    is "2: --$later is refused" "$status $(grep -c 'not supported yet' err)" '2 1'
-done
+run "$gen" --mcp x y </dev/null
+is '2: --mcp is for g4-call' "$status $(grep -c g4-call err)" '2 1'
+run "$gen" --tools ./nowhere y </dev/null
+is '--tools: no such file' "$status $(grep -c nowhere err)" '2 1'
 run "$gen" --tempratur 1 x </dev/null
 like '2: a near name is suggested' "$(cat err)" "did you mean '--temperature'"
 

@@ -66,6 +66,7 @@ static void test_compose(void)
     composed("{\"a\":1,\"error\":0}", "{\"a\":1,", "the last one goes");
     composed("{\"text\":1,\"model\":2}", "{", "all go");
     composed("{\"messages\":[],\"data\":1}", "{\"data\":1,", "messages are replaced, data stays");
+    composed("{\"data\":1,\"schema\":{}}", "{\"schema\":{},", "... but not where the answer was constrained");
     composed("{\"te\\u0078t\":1,\"a\":2}", "{\"a\":2,", "an escaped name is the same name");
     composed("{\"a\":1,\"a\":2}", "{\"a\":1,\"a\":2,", "a repeated name stays repeated");
 
