@@ -1,6 +1,6 @@
 # g4: Gemma models as Unix filters.  No configure step; all that is built lies under $(B).
 #
-#   make demo    install what is missing, build, run real weights on real input
+#   make demo    install what is missing, build, run the small model that ships with g4
 #   make check   the same for the tests          make check-full   every count, sanitizers
 #   make bench   speed (LLAMA_BENCH=path: side by side with the peer)
 #   make install PREFIX=/usr/local DESTDIR=      SAN=1: ASan and UBSan, in build-san/
@@ -190,7 +190,6 @@ bench:
 demo:
 	@tests/setup demo
 	@$(MAKE) --no-print-directory -j$(JOBS) all
-	@tests/fetch-weights
 	@examples/demo.sh
 lint:
 	@! mandoc -T lint man/*.[157] 2>/dev/null | grep -v 'referenced manual not found'
@@ -208,6 +207,7 @@ install: all
 	for m in $(wildcard man/*.[157]); do \
 		$(INSTALL) -m 644 $$m $(DESTDIR)$(DATADIR)/man/man$${m##*.}/$${m##*/} || exit 1; \
 	done
+	$(INSTALL) -m 644 examples/nano/g4-nano.gguf $(DESTDIR)$(DATADIR)/g4/g4-nano.gguf
 	$(INSTALL) -m 644 lib/g4.h $(DESTDIR)$(INCLUDEDIR)/g4.h
 	$(INSTALL) -m 644 $(B)/libg4.a $(DESTDIR)$(LIBDIR)/libg4.a
 	$(INSTALL) $(B)/$(SONAME) $(DESTDIR)$(LIBDIR)/$(SONAME)
@@ -220,7 +220,7 @@ uninstall:
 	for c in $(CMD); do rm -f $(DESTDIR)$(BINDIR)/$$c $(DESTDIR)$(DATADIR)/bash-completion/completions/$$c \
 		$(DESTDIR)$(DATADIR)/fish/vendor_completions.d/$$c.fish; done
 	for m in $(wildcard man/*.[157]); do rm -f $(DESTDIR)$(DATADIR)/man/man$${m##*.}/$${m##*/}; done
-	rm -f $(DESTDIR)$(DATADIR)/zsh/site-functions/_g4 $(DESTDIR)$(INCLUDEDIR)/g4.h $(DESTDIR)$(LIBDIR)/libg4.a \
+	rm -f $(DESTDIR)$(DATADIR)/g4/g4-nano.gguf $(DESTDIR)$(DATADIR)/zsh/site-functions/_g4 $(DESTDIR)$(INCLUDEDIR)/g4.h $(DESTDIR)$(LIBDIR)/libg4.a \
 		$(DESTDIR)$(LIBDIR)/libg4.so $(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/pkgconfig/g4.pc
 clean:
 	rm -rf build build-san build-arm

@@ -1,8 +1,7 @@
-int sum_scores(const int *scores, int count)
+int greet(const char *src)
 {
-    int total = 0;
-    for (int i = 0; i <= count; i++)
-        total += scores[i];
-    printf("total: %d\n", total);
-    return total;
+    char name[32];
+    strcpy(name, src);
+    puts(name);
+    return 0;
 }

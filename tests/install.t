@@ -23,7 +23,7 @@ ok $? 'make install'
 sed 's/^/# /' "$tmp/log"
 for f in bin/g4-gen lib/libg4.a lib/libg4.so lib/libg4.so.0 lib/pkgconfig/g4.pc include/g4.h share/man/man1/g4-gen.1 \
     share/man/man5/g4-jsonl.5 share/man/man7/g4.7 share/bash-completion/completions/g4-gen \
-    share/zsh/site-functions/_g4 share/fish/vendor_completions.d/g4-gen.fish; do
+    share/zsh/site-functions/_g4 share/fish/vendor_completions.d/g4-gen.fish share/g4/g4-nano.gguf; do
     [ -s "$root/usr/$f" ]
     ok $? "installed: $f"
 done

@@ -3,7 +3,7 @@
 No cache: it is for training and for scoring whole sequences.
 """
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 
 import torch
 import torch.nn as nn

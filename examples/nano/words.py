@@ -79,11 +79,11 @@ def made_up(r, n=None):
 def ident(r):
     """A name for a variable or a function's object."""
     k = r.random()
-    if k < 0.72:
+    if k < 0.62:
         return r.of(NOUN)
-    if k < 0.84:
+    if k < 0.8:
         return r.of(NOUN) + "_" + r.of(NOUN)
-    if k < 0.93:
+    if k < 0.92:
         return made_up(r, 2)
     return r.of(NOUN) + str(r.randint(0, 9))
 

@@ -1,6 +1,6 @@
 """Runs the held-out cases through g4-gen and grades its answers.
 
-    python run.py --gen build/g4-gen --model FILE [--device cpu] [--cases 200] [--jobs review,math] [--show 3] [--markdown]
+    python run.py --gen build/g4-gen --model FILE [--device cpu] [--cases 200] [--jobs review,math] [--show 3] [--into README.md]
 
 Answers are g4's own; nothing here loads PyTorch.  --show prints failures by kind.
 """
@@ -116,7 +116,7 @@ def main():
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--jobs", default="review,extract,schema,tools,math,class,turns,self")
     ap.add_argument("--show", type=int, default=0)
-    ap.add_argument("--markdown", action="store_true")
+    ap.add_argument("--into", help="a file: the table replaces what stands between its marks <!-- table --> and <!-- end -->")
     a = ap.parse_args()
     table = []
     for job in a.jobs.split(","):
@@ -140,11 +140,14 @@ def main():
             table.append(("alarms", len(clean), sum(not x for x in clean)))
         else:
             table.append((job, len(graded), sum(ok for ok, _, _ in graded)))
-        if not a.markdown:
-            print(job, " ".join(f"{k}:{sum(v)}/{len(v)}" for k, v in sorted(kinds.items())), flush=True)
-    print("| what | cases | right | % | goal |\n|---|---:|---:|---:|---:|")
-    for job, n, ok in table:
-        print(f"| {NAMES[job]} | {n} | {ok} | {100 * ok / max(n, 1):.1f} | {GOALS[job]} |")
+        print(job, " ".join(f"{k}:{sum(v)}/{len(v)}" for k, v in sorted(kinds.items())), flush=True)
+    lines = ["| what | cases | right | % | goal |", "|---|---:|---:|---:|---:|"]
+    lines += [f"| {NAMES[job]} | {n} | {ok} | {100 * ok / max(n, 1):.1f} | {GOALS[job]} |" for job, n, ok in table]
+    print("\n".join(lines))
+    if a.into:
+        text = Path(a.into).read_text()
+        head, rest = text.split("<!-- table -->\n", 1)
+        Path(a.into).write_text(head + "<!-- table -->\n" + "\n".join(lines) + "\n" + rest[rest.index("<!-- end -->"):])
 
 
 if __name__ == "__main__":
