@@ -64,7 +64,7 @@ int g4_card_open(struct g4_card *c, const char *path, g4_err *err)
 {
     static const char *const chats[] = {
         [G4_CHAT_NONE] = "none", [G4_CHAT_GEMMA4_SMALL] = "gemma4", [G4_CHAT_GEMMA4_LARGE] = "gemma4", [G4_CHAT_GEMMA3] = "gemma3",
-        [G4_CHAT_FUNCTIONGEMMA] = "functiongemma",
+        [G4_CHAT_FUNCTIONGEMMA] = "functiongemma", [G4_CHAT_TRANSLATEGEMMA] = "translategemma",
     };
     g4_err why = {0};
     g4_weights *w = g4_weights_open(path, 0, err);

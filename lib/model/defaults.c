@@ -115,6 +115,7 @@ int g4_defaults_load(g4_model *m, g4_err *err)
     else
         e = from_folder(m, err);
     if (e) return e;
+    if (m->chat == G4_CHAT_TRANSLATEGEMMA && isnan(m->gen.temperature)) m->gen.temperature = 0; /* as its authors use it */
     const size_t n = g4_parse_stop_ids(m->tok, m->chat, ends);
     for (size_t i = 0; i < n; i++) add_stop(m, ends[i]);
     add_stop(m, g4_tokenizer_vocab(m->tok)->eos);

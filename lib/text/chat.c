@@ -57,7 +57,7 @@ void g4_put_data(struct g4_render *r, g4_sv s)
     put(r, G4_SEG_DATA, s.p, s.n);
 }
 
-static void put_media(struct g4_render *r, const char *mark, g4_json part)
+void g4_put_media(struct g4_render *r, const char *mark, g4_json part)
 {
     if (r->n_run) r->run[r->n_run - 1].shut = true;
     g4_put(r, mark);
@@ -378,7 +378,7 @@ static int put_content(struct chat *c, const struct msg *m, bool *seen)
         const g4_node *part = v->kid + i;
         const char *mark = media_mark(part);
         if (mark) {
-            put_media(&c->r, mark, part->span);
+            g4_put_media(&c->r, mark, part->span);
             *seen = true;
         } else if (g4_node_is(g4_node_get(part, "type"), "text")) {
             *seen |= put_clean(&c->r, g4_node_get(part, "text")->text, model);
@@ -438,7 +438,7 @@ static int gemma4_responses(struct chat *c, size_t i, bool *any)
             return fail(c, c->msg[k].number, "the template refuses a tool result that is an object");
         put_response(r, answered_name(m, c->msg[k].m), result_body(r, content));
         for (size_t p = 0; content->type == G4_JSON_ARRAY && p < content->n; p++)
-            if (media_mark(content->kid + p)) put_media(r, media_mark(content->kid + p), content->kid[p].span);
+            if (media_mark(content->kid + p)) g4_put_media(r, media_mark(content->kid + p), content->kid[p].span);
         *any = true;
     }
     return 0;
@@ -553,7 +553,7 @@ static int gemma3_content(struct chat *c, const struct msg *m)
     for (size_t i = 0; v->type == G4_JSON_ARRAY && i < v->n; i++) {
         const g4_node *part = v->kid + i, *type = g4_node_get(part, "type");
         if (g4_node_is(type, "image") || (c->r.repair && g4_node_is(type, "image_url")))
-            put_media(&c->r, "<start_of_image>", part->span);
+            g4_put_media(&c->r, "<start_of_image>", part->span);
         else if (g4_node_is(type, "text"))
             put_clean(&c->r, g4_node_get(part, "text")->text, false);
         else if (c->r.repair)
@@ -579,7 +579,9 @@ static int render_gemma3(struct chat *c)
     g4_sv prefix = {0};
     if (!c->n) return g4_fail(r->err, G4_EINPUT, "messages is empty");
     if (r->repair && c->n_tool) return g4_fail(r->err, G4_EINPUT, "this model's chat format has no tools");
+    const bool translate = r->in->format == G4_CHAT_TRANSLATEGEMMA;
     const size_t first = c->msg->kind == SYSTEM;
+    if (first && translate) return fail(c, 1, "this model takes no system text");
     if (first && gemma3_prefix(c, &prefix)) return G4_EINPUT;
     g4_put(r, "<bos>");
     for (size_t i = first; i < c->n; i++) {
@@ -596,7 +598,7 @@ static int render_gemma3(struct chat *c)
             g4_put_data(r, prefix);
             g4_put_data(r, G4_SV("\n\n"));
         }
-        if (gemma3_content(c, m)) return G4_EINPUT;
+        if (translate && user ? g4_put_translation(r, g4_node_get(m->m, "content"), m->number) : gemma3_content(c, m)) return G4_EINPUT;
         if (wants_prefill(c, i, i + 1)) {
             r->prefill = true;
             return 0;
@@ -686,7 +688,8 @@ static int render(struct chat *c)
     switch (in->format) {
     case G4_CHAT_GEMMA4_SMALL:
     case G4_CHAT_GEMMA4_LARGE: return render_gemma4(c);
-    case G4_CHAT_GEMMA3: return render_gemma3(c);
+    case G4_CHAT_GEMMA3:
+    case G4_CHAT_TRANSLATEGEMMA: return render_gemma3(c);
     case G4_CHAT_FUNCTIONGEMMA: return render_functiongemma(c);
     default: return g4_fail(c->r.err, G4_EINPUT, "a base model has no chat format");
     }

@@ -14,6 +14,7 @@ enum g4_chat_format {
     G4_CHAT_GEMMA4_LARGE,
     G4_CHAT_GEMMA3,
     G4_CHAT_FUNCTIONGEMMA,
+    G4_CHAT_TRANSLATEGEMMA,
 };
 
 struct g4_chat_in {

@@ -54,5 +54,6 @@ enum g4_chat_format g4_chat_detect(const g4_tokenizer *t, const char *template_t
     if (piece(t, "<|turn>") && (any || holds(template_text, template_len, "<|turn>")))
         return gemma4_size(template_text, template_len, name, n_param);
     if (!piece(t, "<start_of_turn>") || !(any || holds(template_text, template_len, "<start_of_turn>"))) return G4_CHAT_NONE;
+    if (any ? has_word(name, "translategemma") : holds(template_text, template_len, "source_lang_code")) return G4_CHAT_TRANSLATEGEMMA;
     return piece(t, "<start_function_call>") ? G4_CHAT_FUNCTIONGEMMA : G4_CHAT_GEMMA3;
 }

@@ -1,6 +1,6 @@
 /* text/chat_impl: what the chat*.c files share.  chat.c walks the messages,
  * chat_value.c spells values and tool declarations, chat_schema.c bends schemas
- * into the grammar the models were trained on, chat_tree.c holds JSON as a tree. */
+ * into the grammar the models were trained on, chat_translate.c asks for translations, chat_tree.c holds JSON as a tree. */
 #ifndef G4_TEXT_CHAT_IMPL_H
 #define G4_TEXT_CHAT_IMPL_H
 
@@ -57,6 +57,11 @@ void g4_put_data(struct g4_render *r, g4_sv s);           /* names, values, mess
 void g4_put_value(struct g4_render *r, const g4_node *v, bool quote_keys);
 void g4_put_pairs(struct g4_render *r, const g4_node *object);
 void g4_put_declaration(struct g4_render *r, const g4_node *function);
+
+void g4_put_media(struct g4_render *r, const char *mark, g4_json part);
+
+/* chat_translate.c: a user message of TranslateGemma.  G4_EINPUT, naming the message. */
+int g4_put_translation(struct g4_render *r, const g4_node *content, size_t number);
 
 /* The schema of a tool's parameters inside the trained grammar.  NULL with *err
  * filled when a reference leads nowhere or the result grows past all bounds. */

@@ -91,4 +91,13 @@ few --json -f p.png say </dev/null
 is '-f: media are refused for now' "$status $(jq -r .error.code out)" '1 media'
 few -f missing say </dev/null
 is '-f: a file that is missing' "$status" 4
+
+# Text that is not UTF-8 is read, as grep reads it, and told.
+printf 'caf\351 au lait\n' >latin1.txt
+run "$gen" -q --dry-run say latin1.txt </dev/null
+is 'a byte that is no UTF-8 becomes U+FFFD' "$status $(tail -n 1 out)" "0 $(printf 'caf\357\277\275 au lait')"
+run "$gen" --dry-run say latin1.txt </dev/null
+like '... and is told with its place' "$(cat err)" 'latin1.txt: not UTF-8 (byte 3)'
+printf '{"prompt":"caf\351"}\n' | "$gen" -j -q >out
+is 'in JSONL it is an error of the record' "$(jq -r .error.code out)" input
 done_testing

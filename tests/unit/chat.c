@@ -132,6 +132,33 @@ static void schemas(void)
 
 #define CALLS "\"tool_calls\":[{\"id\":\"1\",\"function\":{\"name\":\"f\",\"arguments\":{\"a\":1}}}]"
 
+#define ORDER(s, sc, t, tc) "<bos><start_of_turn>user\nYou are a professional " s " (" sc ") to " t " (" tc ") translator. Your goal is to accurately " \
+    "convey the meaning and nuances of the original " s " text while adhering to " t " grammar, vocabulary, and cultural sensitivities.\n"
+#define TEXT(s, t) "Produce only the " t " translation, without any additional explanations or commentary. Please translate the following " s " text into " t ":\n\n\n"
+#define ASK "<end_of_turn>\n<start_of_turn>model\n"
+#define PART(type, from, to, more) "[{\"role\":\"user\",\"content\":[{\"type\":\"" type "\",\"source_lang_code\":\"" from "\",\"target_lang_code\":\"" to "\"," more "}]}"
+
+static void translations(void)
+{
+    const enum g4_chat_format f = G4_CHAT_TRANSLATEGEMMA;
+    gives(f, PART("text", "en", "pt_BR", "\"text\":\" Good day.\\n\"") "]", NULL, ask,
+          ORDER("English", "en", "Portuguese", "pt-BR") TEXT("English", "Portuguese") "Good day." ASK, "TranslateGemma: a text, a code with a region");
+    gives(f, PART("image", "ja", "zh-Hans", "\"url\":\"x\"") "]", NULL, ask,
+          ORDER("Japanese", "ja", "Chinese", "zh-Hans") "Please translate the Japanese text in the provided image into Chinese. Produce only the Chinese translation, without"
+          " any additional explanations, alternatives or commentary. Focus only on the text, do not output where the text is located, surrounding objects or any other"
+          " explanation about the picture. Ignore symbols, pictogram, and arrows!\n\n\n<start_of_image>" ASK, "... an image");
+    gives(f, PART("text", "de", "en", "\"text\":\"Ja.\"") ",{\"role\":\"assistant\",\"content\":\" Yes. \"}," "{\"role\":\"user\",\"content\":\"fr en\\n\\nNon.\"}]", NULL, ask,
+          ORDER("German", "de", "English", "en") TEXT("German", "English") "Ja.<end_of_turn>\n<start_of_turn>model\nYes.<end_of_turn>\n"
+          "<start_of_turn>user\nYou are a professional French (fr) to English (en) translator. Your goal is to accurately convey the meaning and nuances of the original"
+          " French text while adhering to English grammar, vocabulary, and cultural sensitivities.\n" TEXT("French", "English") "Non." ASK,
+          "... a second turn, and languages as the instruction");
+    gives(f, PART("text", "en", "xx", "\"text\":\"a\"") "]", NULL, ask, "message 1: no such language: 'xx'", "... an unknown code");
+    gives(f, PART("text", "en", "de-", "\"text\":\"a\"") "]", NULL, ask, "message 1: no such language: 'de-'", "... half a code");
+    gives(f, "[{\"role\":\"system\",\"content\":\"s\"}]", NULL, ask, "message 1: this model takes no system text", "... system text");
+    gives(f, "[{\"role\":\"user\",\"content\":\"Hello\"}]", NULL, ask, "message 1: this model translates: 'SOURCE TARGET' ('en de') must be the instruction,"
+          " or the text one part with 'source_lang_code' and 'target_lang_code'", "... no languages");
+}
+
 static void repairs(void)
 {
     gives(G4_CHAT_GEMMA4_LARGE, "[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\"," CALLS "},{\"role\":\"user\",\"content\":\"r\"}]", NULL, ask,
@@ -146,6 +173,7 @@ static void repairs(void)
     gives(G4_CHAT_FUNCTIONGEMMA, "[{\"role\":\"assistant\"," CALLS "},{\"role\":\"tool\",\"content\":{\"name\":\"g\",\"response\":{\"x\":1}}}]", NULL, ask,
           "<bos><start_of_turn>model\n<start_function_call>call:f{a:1}<end_function_call><start_function_response>response:g{x:1}<end_function_response>",
           "FunctionGemma's own shape of a result");
+    translations();
     struct shot *s = shoot(G4_CHAT_GEMMA4_SMALL, "[{\"role\":\"assistant\"," CALLS "},{\"role\":\"tool\",\"content\":\"r\"}]", NULL, think);
     ok(s->out.open_thought && !s->out.prefill, "a result with thinking on leaves a thought open");
     drop(s);
@@ -206,6 +234,8 @@ static void detection(void)
         {t4, "{{ '<|im_start|>' }}", "x-it", 0, G4_CHAT_NONE, "somebody else's format"}, {t3, three, NULL, 0, G4_CHAT_GEMMA3, "Gemma 3"},
         {t3, small, NULL, 0, G4_CHAT_NONE, "a template of another family"}, {tf, three, NULL, 0, G4_CHAT_FUNCTIONGEMMA, "FunctionGemma"},
         {t3, NULL, "gemma-3-270m-it", 0, G4_CHAT_GEMMA3, "Gemma 3 by name"}, {t3, NULL, "Gemma 3 270m", 0, G4_CHAT_NONE, "Gemma 3, base"},
+        {t3, "{{ '<start_of_turn>' }}{{ part['source_lang_code'] }}", NULL, 0, G4_CHAT_TRANSLATEGEMMA, "TranslateGemma"},
+        {t3, NULL, "translategemma-4b-it", 0, G4_CHAT_TRANSLATEGEMMA, "TranslateGemma by name"},
     };
     for (size_t i = 0; i < sizeof row / sizeof *row; i++)
         is_int(g4_chat_detect(row[i].t, row[i].text, row[i].text ? strlen(row[i].text) : 0, row[i].name, row[i].n), row[i].want, row[i].what);
