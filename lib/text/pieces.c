@@ -302,7 +302,28 @@ static uint64_t vocabulary_key(const g4_tokenizer *t)
     return key;
 }
 
-static bool load(g4_pieces *p, struct owner *o, const char *path, uint64_t key)
+/* Can a trie be walked without leaving its arrays and the vocabulary? */
+static bool sound(const g4_pieces *p, const struct g4_trie *t, uint32_t n_twin)
+{
+    uint32_t last = 0;
+    for (uint32_t i = 0; i < t->n; i++) {
+        const int64_t id = t->id[i];
+        if (!t->depth[i] || t->depth[i] > MAX_PIECE || t->depth[i] > last + 1 || t->skip[i] <= i || t->skip[i] > t->n) return false;
+        if (id >= (int64_t)p->n_vocab || id < -1 - (int64_t)n_twin) return false;
+        last = t->depth[i];
+    }
+    return true;
+}
+
+static bool all_sound(const g4_pieces *p, const struct header *h)
+{
+    for (uint32_t i = 0; i < h->n_twin; i++)
+        if (p->twin[i] < -1 || p->twin[i] >= (int64_t)p->n_vocab) return false;
+    return (!h->n_twin || p->twin[h->n_twin - 1] == -1) && sound(p, &p->all, h->n_twin) && sound(p, &p->slice[0].rest, h->n_twin) &&
+           sound(p, &p->slice[1].rest, h->n_twin);
+}
+
+static bool load(g4_pieces *p, struct owner *o, const char *path, uint64_t key, uint32_t n_vocab)
 {
     uint64_t at[N_PART];
     if (!g4_file_exists(path) || g4_map_open(&o->map, path, NULL)) return false;
@@ -310,8 +331,8 @@ static bool load(g4_pieces *p, struct owner *o, const char *path, uint64_t key)
     if (o->map.n >= sizeof *h && !memcmp(h->magic, magic, sizeof magic) && h->key == key && h->bytes == o->map.n &&
         layout(h, at) == h->bytes && g4_hash64(o->map.p + sizeof *h, h->bytes - sizeof *h, key) == h->hash) {
         point_into(p, o->map.p);
-        p->from_cache = true;
-        return true;
+        p->from_cache = p->n_vocab == n_vocab && all_sound(p, h);
+        if (p->from_cache) return true;
     }
     g4_log(G4_LOG_VERBOSE, "'%s' is not what it should be: made anew", path);
     g4_map_close(&o->map);
@@ -339,7 +360,7 @@ g4_pieces *g4_pieces_new(const g4_tokenizer *t, bool cache)
     snprintf(name, sizeof name, "g4/pieces-%016llx", (unsigned long long)key);
     char *path = cache ? g4_xdg_path("XDG_CACHE_HOME", ".cache", name) : NULL;
     p->owner = o;
-    if (!path || !load(p, o, path, key)) {
+    if (!path || !load(p, o, path, key, g4_tokenizer_vocab(t)->n)) {
         o->block = make(t, key);
         point_into(p, o->block);
         if (path) save(path, o->block);
