@@ -166,9 +166,9 @@ static inline void try_scale(const vf *x, const vf *w, vf d, vf *best, vf *err)
         const vf r = x[j] - rounded * whole(x[j] * inv, -8, 7);
         e += w[j] * (r * r);
     }
-    const vi less = e < *err;
-    *best = pick(less, rounded, *best);
-    *err = pick(less, e, *err);
+    const vi wins = less(e, *err);
+    *best = pick(wins, rounded, *best);
+    *err = pick(wins, e, *err);
 }
 
 /* One least-squares refit of d. */
@@ -181,7 +181,7 @@ static inline vf refit(const vf *x, const vf *w, vf d)
         xl += wl * x[j];
         l2 += wl * l;
     }
-    return pick(l2 > all(0), xl / l2, d);
+    return pick(less(all(0), l2), xl / l2, d);
 }
 
 /* The grids on which the extreme has the code -8, +-7 .. +-1, the scan of the
@@ -216,8 +216,8 @@ static size_t row_q4_0_search(const float *x, const float *im, size_t n, uint8_t
             worst = most(magnitude(v[j] - b.d * l), worst);
             b.code[j] = l + all(8);
         }
-        const vi fits = worst <= magnitude(b.d) * all(0x1p-5f);
-        for (int l = 0; l < n_lane; l++) on_grid += fits[l] != 0;
+        const vi off = less(magnitude(b.d) * all(0x1p-5f), worst);
+        for (int l = 0; l < n_lane; l++) on_grid += off[l] == 0;
         put_blocks(G4_Q4_0, &b, n_lane, y + i * 18);
     }
     return on_grid;

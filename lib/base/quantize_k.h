@@ -111,7 +111,7 @@ static inline void recode_asymmetric(const vf *x, int n, float N, const struct a
         scale[l] = d * (float)two->scale[first + l];
         min[l] = dmin * (float)two->min[first + l];
     }
-    const vi none = scale == all(0);
+    const vi none = equal(scale, all(0));
     for (int j = 0; j < n; j++) {
         const vf new = whole((x[j] + min) / scale, 0, N), old = whole(f->inv * (x[j] - f->from), 0, N);
         code[j] = pick(none, old, new);
@@ -212,7 +212,7 @@ static inline void recode_symmetric(const vf *x, int n, float N, const struct sy
 {
     vf d;
     for (int l = 0; l < LANES; l++) d[l] = scale[l];
-    const vi none = d == all(0);
+    const vi none = equal(d, all(0));
     for (int j = 0; j < n; j++)
         code[j] = pick(none, symmetric_code(f, x[j], N), whole(x[j] / d, -N, N - 1) + all(N));
 }

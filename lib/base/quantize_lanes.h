@@ -34,6 +34,59 @@ static inline vf all(float v)
     return (vf){ v, v, v, v, v, v, v, v };
 }
 
+/* Comparisons, least and most, conversions: in halves of 128 bits where the processor has no more, as the
+ * compiler takes wider ones apart value by value.  Any comparison with NaN is false. */
+#if !defined(__AVX2__)
+typedef float hf __attribute__((vector_size(16)));
+typedef int32_t hi __attribute__((vector_size(16)));
+union halves {
+    vf v;
+    vi i;
+    hf h[2];
+    hi m[2];
+};
+#endif
+
+static inline vi less(vf a, vf b)
+{
+#if defined(__AVX2__)
+    return a < b;
+#else
+    const union halves x = { a }, y = { b };
+    return (union halves){ .m = { x.h[0] < y.h[0], x.h[1] < y.h[1] } }.i;
+#endif
+}
+
+static inline vi equal(vf a, vf b)
+{
+#if defined(__AVX2__)
+    return a == b;
+#else
+    const union halves x = { a }, y = { b };
+    return (union halves){ .m = { x.h[0] == y.h[0], x.h[1] == y.h[1] } }.i;
+#endif
+}
+
+static inline vi to_int(vf v)
+{
+#if defined(__AVX2__)
+    return __builtin_convertvector(v, vi);
+#else
+    const union halves x = { v };
+    return (union halves){ .m = { __builtin_convertvector(x.h[0], hi), __builtin_convertvector(x.h[1], hi) } }.i;
+#endif
+}
+
+static inline vf to_float(vi v)
+{
+#if defined(__AVX2__)
+    return __builtin_convertvector(v, vf);
+#else
+    const union halves x = { .i = v };
+    return (union halves){ .h = { __builtin_convertvector(x.m[0], hf), __builtin_convertvector(x.m[1], hf) } }.v;
+#endif
+}
+
 static inline vf pick(vi mask, vf a, vf b)
 {
     return (vf)(((vi)a & mask) | ((vi)b & ~mask));
@@ -45,7 +98,7 @@ static inline vf least(vf a, vf b)
 #if defined(__AVX2__)
     return (vf)_mm256_min_ps((__m256)a, (__m256)b);
 #else
-    return pick(a < b, a, b);
+    return pick(less(a, b), a, b);
 #endif
 }
 
@@ -54,7 +107,7 @@ static inline vf most(vf a, vf b)
 #if defined(__AVX2__)
     return (vf)_mm256_max_ps((__m256)a, (__m256)b);
 #else
-    return pick(a > b, a, b);
+    return pick(less(b, a), a, b);
 #endif
 }
 
@@ -66,7 +119,7 @@ static inline vf magnitude(vf v)
 /* 1 / v, 0 where v is 0 or too small to have a reciprocal. */
 static inline vf reciprocal(vf v)
 {
-    return pick(magnitude(v) > all(0x1p-126f), all(1) / v, all(0));
+    return pick(less(all(0x1p-126f), magnitude(v)), all(1) / v, all(0));
 }
 
 static inline vf root(vf v)
@@ -89,7 +142,7 @@ static inline vf whole(vf v, float lo, float hi)
 /* Towards zero; |v| < 2^31. */
 static inline vf truncated(vf v)
 {
-    return __builtin_convertvector(__builtin_convertvector(v, vi), vf);
+    return to_float(to_int(v));
 }
 
 /* As a 16-bit scale has it. */
@@ -122,7 +175,7 @@ static inline void load_lanes(vf *x, const float *p, size_t stride, int n, int n
 static inline void store_codes(const vf *code, int n, uint8_t *c)
 {
     for (int j = 0; j < n; j++) {
-        const vi q = __builtin_convertvector(code[j], vi);
+        const vi q = to_int(code[j]);
         for (int l = 0; l < LANES; l++) c[l * n + j] = (uint8_t)q[l];
     }
 }
@@ -133,7 +186,7 @@ static inline vf extreme(const vf *x, int n)
     vf best = all(0), at = all(0);
     for (int j = 0; j < n; j++) {
         const vf a = magnitude(x[j]);
-        const vi more = a > best;
+        const vi more = less(best, a);
         at = pick(more, x[j], at);
         best = pick(more, a, best);
     }
@@ -150,7 +203,7 @@ struct symmetric {
 /* The code as it is stored, plus N; 0 throughout a group of zeros. */
 static inline vf symmetric_code(const struct symmetric *f, vf x, float N)
 {
-    return pick(f->inv == all(0), all(0), whole(f->inv * x, -N, N - 1) + all(N));
+    return pick(equal(f->inv, all(0)), all(0), whole(f->inv * x, -N, N - 1) + all(N));
 }
 
 /* Of 19 grids around the one that gives the extreme the code -N: the one with the
@@ -159,7 +212,7 @@ static inline struct symmetric fit_symmetric(const vf *x, const vf *w, int n, fl
 {
     static const float shift[19] = { 0, -9, -8, -7, -6, -5, -4, -3, -2, -1, 1, 2, 3, 4, 5, 6, 7, 8, 9 };
     const vf m = extreme(x, n);
-    const vi zero = magnitude(m) < all(EPS);
+    const vi zero = less(magnitude(m), all(EPS));
     struct symmetric f = { all(0), all(0) };
     vf best = all(0), wx[GROUP];
     for (int j = 0; j < n; j++) wx[j] = w[j] * x[j];
@@ -171,8 +224,8 @@ static inline struct symmetric fit_symmetric(const vf *x, const vf *w, int n, fl
             xl += wx[j] * l;
             l2 += w[j] * l * l;
         }
-        const vi some = l2 > all(0);
-        const vi wins = t ? some & (xl * xl > best * l2) : ~(vi){0};
+        const vi some = less(all(0), l2);
+        const vi wins = t ? some & less(best * l2, xl * xl) : ~(vi){0};
         const vf scale = pick(some, xl / l2, all(0));
         f.scale = pick(wins, scale, f.scale);
         f.inv = pick(wins, inv, f.inv);
@@ -214,7 +267,7 @@ static inline struct asymmetric fit_asymmetric(const vf *x, const vf *w, int n, 
         sx += w[j] * x[j];
     }
     min = least(min, all(0));
-    const vi flat = max - min < all(1e-30f); /* zeros, and what no 16-bit scale can tell from them */
+    const vi flat = less(max - min, all(1e-30f)); /* zeros, and what no 16-bit scale can tell from them */
     const vf lowest = min;
     struct asymmetric f = { .min = min, .inv = all(N) / (max - min), .from = min };
     f.scale = all(1) / f.inv;
@@ -232,11 +285,11 @@ static inline struct asymmetric fit_asymmetric(const vf *x, const vf *w, int n, 
         }
         const vf d = sw * l2 - l1 * l1;
         vf scale = (sw * xl - sx * l1) / d, b = (l2 * sx - l1 * xl) / d;
-        const vi above = b > all(0);
+        const vi above = less(all(0), b);
         scale = pick(above, xl / l2, scale);
         b = pick(above, all(0), b);
         const vf err = asymmetric_error(x, w, code, n, scale, b, absolute);
-        const vi better = (d > all(0)) & (err < best);
+        const vi better = less(all(0), d) & less(err, best);
         f.inv = pick(better, inv, f.inv);
         f.from = pick(better, f.min, f.from);
         f.scale = pick(better, scale, f.scale);

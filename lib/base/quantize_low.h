@@ -58,7 +58,7 @@ static void row_q2_k(const float *x, const float *im, size_t n, uint8_t *y)
 static inline vf fit_q3(const vf *x, vf *code)
 {
     const vf m = extreme(x, 16);
-    const vi zero = magnitude(m) < all(EPS);
+    const vi zero = less(magnitude(m), all(EPS));
     const vf inv = all(-4) / m;
     vf l[16], xl = all(0), l2 = all(0);
     for (int j = 0; j < 16; j++) {
@@ -71,13 +71,13 @@ static inline vf fit_q3(const vf *x, vf *code)
         for (int j = 0; j < 16; j++) {
             const vf w = x[j] * x[j], a = xl - w * x[j] * l[j], b = l2 - w * l[j] * l[j];
             const vf new = whole(x[j] * b / a, -4, 3), a2 = a + w * x[j] * new, b2 = b + w * new *new;
-            const vi better = (a > all(0)) & (new != l[j]) & (b2 > all(0)) & (a2 * a2 * l2 > xl * xl * b2);
+            const vi better = less(all(0), a) & ~equal(new, l[j]) & less(all(0), b2) & less(xl * xl * b2, a2 * a2 * l2);
             l[j] = pick(better, new, l[j]);
             xl = pick(better, a2, xl);
             l2 = pick(better, b2, l2);
         }
     for (int j = 0; j < 16; j++) code[j] = pick(zero, all(0), l[j] + all(4));
-    return pick(~zero & (l2 > all(0)), xl / l2, all(0));
+    return pick(~zero & less(all(0), l2), xl / l2, all(0));
 }
 
 /* Scales to six bits in 0..63 by the weighted scan; the factor. */
@@ -143,7 +143,7 @@ static void block_q3_k(const float *x, const float *im, uint8_t *y)
     for (int h = 0; h < 2; h++) {
         vf step;
         for (int l = 0; l < LANES; l++) step[l] = half_of(d) * (float)(rounded[8 * h + l] - 32);
-        const vi none = step == all(0);
+        const vi none = equal(step, all(0));
         for (int j = 0; j < 16; j++) code[h][j] = pick(none, code[h][j], whole(v[h][j] / step, -4, 3) + all(4));
         store_codes(code[h], 16, c + 128 * h);
     }
@@ -163,8 +163,9 @@ static const float uneven[16] = { -127, -104, -83, -65, -49, -35, -22, -10, 1, 1
 static inline vf nearest_level(vf v, vf *index)
 {
     vf level = all(uneven[0]), n = all(0);
+#pragma GCC unroll 15
     for (int k = 0; k < 15; k++) {
-        const vi above = v >= all((uneven[k] + uneven[k + 1]) / 2);
+        const vi above = ~less(v, all((uneven[k] + uneven[k + 1]) / 2));
         level += (vf)((vi)all(uneven[k + 1] - uneven[k]) & above);
         n += (vf)((vi)all(1) & above);
     }
@@ -177,7 +178,7 @@ static inline vf nearest_level(vf v, vf *index)
 static inline vf fit_uneven(const vf *x, const vf *w)
 {
     const vf m = extreme(x, 32);
-    const vi zero = magnitude(m) < all(EPS);
+    const vi zero = less(magnitude(m), all(EPS));
     vf scale = all(0), best = all(0), index;
     for (int t = -8; t <= 7; t++) { /* -8: the width itself, first */
         const vf inv = t < -7 ? all(1) / (-m / all(uneven[0])) : all((float)t + uneven[0]) / m;
@@ -187,7 +188,7 @@ static inline vf fit_uneven(const vf *x, const vf *w)
             xq += wq * x[j];
             q2 += wq * q;
         }
-        const vi wins = t < -7 ? ~(vi){0} : (q2 > all(0)) & (xq * xq > best * q2);
+        const vi wins = t < -7 ? ~(vi){0} : less(all(0), q2) & less(best * q2, xq * xq);
         const vf d = xq / q2;
         scale = pick(wins, d, scale);
         best = pick(wins, d * xq, best);
