@@ -25,4 +25,25 @@ run sh -c 'sed "s/strcpy(name, src)/snprintf(name, 32, \"%s\", src)/" "$2" | "$1
 like 'the same without the defect' "$(jq -r .text out)" 'No defect'
 run "$gen" -q --each --schema "$top/examples/notes/date.json" 'Extract date as JSON.' "$top"/examples/notes/*.txt
 is 'three notes, three records' "$(jq -c .data.date out | tr '\n' ' ')" '"2026-03-14" "2026-05-20" "2026-04-02" '
+
+# What is stronger with a model that means it: a thought cut by its budget, a tool loop, a batch taken up again.
+run "$gen" -q --json --think=4 review <"$top/examples/buggy.c"
+is 'a thought of at most 4 tokens, and the answer all the same' \
+    "$(jq -r '[.usage.thinking_tokens, (.text | test("Unbounded copy"))] | join(" ")' out)" '4 true'
+mkdir tools
+cat >tools/get_weather.json <<'END'
+{"name":"get_weather","description":"Get the weather","parameters":{"type":"object",
+ "properties":{"city":{"type":"string","description":"Name of the city"}},"required":["city"]}}
+END
+printf '#!/bin/sh\nread -r args\necho "$args" | jq -c "{city, temperature: (.city | length)}"\n' >tools/get_weather
+chmod +x tools/get_weather
+printf '{"prompt":"Get the weather in %s."}\n' Berlin Oslo Rome >asks.jsonl
+run "$build/g4-call" -q --tools tools --loop <asks.jsonl
+is 'a tool loop: the city reaches the tool' "$(jq -c '.messages[] | select(.role == "tool") | .content | fromjson | .city' out | tr '\n' ' ')" '"Berlin" "Oslo" "Rome" '
+is 'and its answer the user' "$(jq -r '.text | test("temperature [0-9]")' out | tr '\n' ' ')" 'true true true '
+for i in 1 2 3 4 5 6 7 8; do printf '{"id":%d,"prompt":"Who are you? (%d)"}\n' $i $i; done >who.jsonl
+run "$gen" -q -j -o . --resume whole.jsonl <who.jsonl
+head -c $(($(wc -c <whole.jsonl) * 2 / 3)) whole.jsonl >cut.jsonl && cp whole.jsonl.g4 cut.jsonl.g4
+run "$gen" -q -j -o . --resume cut.jsonl <who.jsonl
+ok 'a batch that was torn is taken up and ends the same' cmp whole.jsonl cut.jsonl
 done_testing
