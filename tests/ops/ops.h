@@ -101,13 +101,14 @@ static inline const char *vulkan_here(void)
     return name;
 }
 
-/* The levels of this machine, G4_CPU's names; NULL ends.  A level that cannot run is left out. */
+/* The levels of this machine, G4_CPU's names; NULL ends.  A level that cannot run is left out;
+ * all are with G4_TEST_ONLY_GPU. */
 static inline const char *const *levels_here(void)
 {
     static const char *const all[] = { "ref", "avx2", "avx512", "neon" };
     static const char *here[5];
     size_t n = 0;
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 4 && !getenv("G4_TEST_ONLY_GPU"); i++) {
         setenv("G4_CPU", all[i], 1);
         g4_device *d = g4_device_open(&(struct g4_device_params){ .which = "cpu", .threads = 1 }, NULL);
         if (d) here[n++] = all[i];

@@ -1,7 +1,7 @@
 /* tests/vectors/bits: a row's result is the same bits whatever is computed beside
  * it: alone, in batches of 2, 3, 8, 17 and 64 rows with strangers, its prompt in
  * one piece or in chunks of 1, 7 and 64, with 1, 2 and 3 threads, on ref and on
- * every level of cpu, with f32 and f16 caches. */
+ * every level of cpu, with f32 and f16 caches; and on a Vulkan device's generated rows. */
 #include "vec.h"
 
 enum { N_MAX = 80 };
@@ -53,8 +53,8 @@ static bool open_run(struct run *r, const char *level, uint32_t threads)
     char path[160];
 
     snprintf(path, sizeof path, "tests/data/text/%s%s%s", r->t->dir, r->t->file ? "/" : "", r->t->file ? r->t->file : "");
-    const bool ref = strcmp(level, "ref") == 0;
-    const struct vec_params p = { .device = ref ? "ref" : "cpu", .level = ref ? NULL : level, .threads = threads, .kv = r->t->kv };
+    const bool ref = strcmp(level, "ref") == 0, gpu = strncmp(level, "vulkan", 6) == 0;
+    const struct vec_params p = { .device = ref || gpu ? level : "cpu", .level = ref || gpu ? NULL : level, .threads = threads, .kv = r->t->kv };
     return ok(vec_open(&r->v, path, p), "%s%s%s on %s, %u threads: opens %s", r->t->dir, r->t->file ? "/" : "", r->t->file ? r->t->file : "",
               level, threads, r->v.err.msg);
 }
@@ -141,11 +141,30 @@ static void check_target(const struct target *t, const char *level)
     free(r.want);
 }
 
+/* On a GPU: generated rows, 1 to 64 of them. */
+static void check_gpu(const struct target *t, const char *gpu)
+{
+    static const uint32_t strangers[] = { 1, 2, 3, 7, 8, 16, 31, 63 };
+    const bool full = getenv("G4_TEST_FULL") != NULL;
+    struct run r = { .t = t, .where = gpu };
+
+    if (!ok(load_ids(&r), "%s: the reference opens", t->dir)) return;
+    if (!full && r.n > 40) r.n = 40;
+    if (open_run(&r, gpu, 1)) {
+        check_chunks(&r, 1);
+        for (size_t i = full ? 0 : 1; i < sizeof strangers / sizeof *strangers; i += full ? 1 : 3) check_strangers(&r, strangers[i], 1, false);
+        check_strangers(&r, 63, 7, true);
+        check_strangers(&r, 63, 1, true);
+    }
+    vec_close(&r.v);
+    free(r.want);
+}
+
 int main(void)
 {
     static const char *const levels[] = { "ref", "avx2", "avx512", "neon" };
 
-    for (size_t l = 0; l < sizeof levels / sizeof *levels; l++) {
+    for (size_t l = 0; l < sizeof levels / sizeof *levels && !vec_only_gpu(); l++) {
         g4_err err = { 0 };
         setenv("G4_CPU", levels[l], 1);
         g4_device *d = g4_device_open(&(struct g4_device_params){ .which = "cpu", .threads = 1 }, &err);
@@ -153,5 +172,9 @@ int main(void)
         if (!d) skip(levels[l], err.msg);
         g4_device_close(d);
     }
+    const char *gpu = vec_vulkan();
+    const size_t first = getenv("G4_TEST_FULL") ? 0 : sizeof targets / sizeof *targets - 1; /* the mixture of types alone */
+    for (size_t i = first; gpu && i < sizeof targets / sizeof *targets; i++) check_gpu(&targets[i], gpu);
+    if (!gpu) skip("vulkan", "no such device here");
     return done_testing();
 }

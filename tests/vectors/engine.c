@@ -391,16 +391,18 @@ static void ends(void)
 int main(void)
 {
     static const char *const all[] = { "g4-dense", "g4-edge", "g4-moe", "g4-unified", "gemma3", "gemma3-scale", "gemma3-270m", "gemma2", "vaultgemma" };
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) greedy_and_scored(all[i], "ref");
-    bits("g4-edge", "ref");
-    bits("g4-edge", "cpu");
-    bits("gemma3", "cpu");
-    bits("g4-moe", "cpu");
-    bits("vaultgemma", "cpu");
-    samples("g4-edge", "cpu");
-    samples("gemma3-270m", "ref");
-    long_run("gemma3");
-    ends();
+    if (!vec_only_gpu()) {
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++) greedy_and_scored(all[i], "ref");
+        bits("g4-edge", "ref");
+        bits("g4-edge", "cpu");
+        bits("gemma3", "cpu");
+        bits("g4-moe", "cpu");
+        bits("vaultgemma", "cpu");
+        samples("g4-edge", "cpu");
+        samples("gemma3-270m", "ref");
+        long_run("gemma3");
+        ends();
+    }
     const char *gpu = vec_vulkan();
     const bool full = getenv("G4_TEST_FULL") != NULL;
     for (size_t i = 0; gpu && i < sizeof all / sizeof *all; i += full ? 1 : 4) greedy_and_scored(all[i], gpu);

@@ -258,6 +258,12 @@ static inline const char *vec_vulkan(void)
     return name;
 }
 
+/* G4_TEST_ONLY_GPU: the CPU's part of a test is left out (validation layers, features switched off). */
+static inline bool vec_only_gpu(void)
+{
+    return getenv("G4_TEST_ONLY_GPU") != NULL;
+}
+
 /* The folder of unpacked fixtures: build/data/text. */
 static inline const char *vec_data(void)
 {

@@ -210,9 +210,11 @@ static void read_heaps(const struct g4_vk_fn *fn, VkPhysicalDevice phys, struct 
     VkPhysicalDeviceMemoryProperties2 m = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2 };
     fn->GetPhysicalDeviceMemoryProperties2(phys, &m);
     const VkPhysicalDeviceMemoryProperties *p = &m.memoryProperties;
-    c->unified = c->type != VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU;
     for (uint32_t i = 0; i < p->memoryHeapCount; i++)
-        if (p->memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT && p->memoryHeaps[i].size > c->heap) c->heap = p->memoryHeaps[i].size;
+        if (p->memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT && p->memoryHeaps[i].size > c->heap)
+            c->heap = p->memoryHeaps[i].size, c->heap_index = i;
+    const char *most = getenv("G4_VK_MEMORY");
+    if (most && strtoull(most, NULL, 0) && strtoull(most, NULL, 0) < c->heap) c->heap = strtoull(most, NULL, 0);
 }
 
 bool g4_vk_caps_read(const struct g4_vk_fn *fn, VkPhysicalDevice phys, struct g4_vk_caps *out, const char **why)

@@ -81,6 +81,7 @@ void g4_vk_weights_free(struct g4_vk *vk);
 int g4_vk_run_open(struct g4_vk *vk, g4_err *err);
 void g4_vk_run_close(struct g4_vk *vk);
 int g4_vk_submit(struct g4_vk *vk, const VkCommandBuffer *cb, uint32_t n, g4_err *err);
+double g4_vk_seconds(void);     /* of the monotonic clock */
 /* Waits for all that was submitted; progress is measured between submissions. */
 int g4_vk_wait(struct g4_vk *vk, g4_err *err);
 /* Copies through the staging memory, at once. */
@@ -121,6 +122,7 @@ struct g4_vk_recorded {        /* the command buffers of one bucket */
     uint32_t flags;            /* G4_VK_PICK, G4_VK_ADJUST */
     VkCommandBuffer *cb;
     uint32_t n;
+    double cost;               /* multiplications, roughly, of all */
     uint64_t last;             /* submission that used it last */
     struct g4_vk_recorded *next;
 };

@@ -22,12 +22,12 @@ static int open_library(struct g4_vk_fn *fn, g4_err *err)
 {
     bool missing = false;
     library = dlopen("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL);
-    if (!library) return g4_fail(err, G4_EUNSUP, "no Vulkan here: %s", dlerror());
+    if (!library) return g4_fail(err, G4_EDEVICE, "no Vulkan here: %s", dlerror());
     void *get = dlsym(library, "vkGetInstanceProcAddr");
     memcpy(&fn->GetInstanceProcAddr, &get, sizeof get);
-    if (!get) return g4_fail(err, G4_EUNSUP, "libvulkan.so.1 has no vkGetInstanceProcAddr");
+    if (!get) return g4_fail(err, G4_EDEVICE, "libvulkan.so.1 has no vkGetInstanceProcAddr");
     G4_VK_FN_GLOBAL(GLOBAL)
-    return missing ? g4_fail(err, G4_EUNSUP, "the Vulkan loader is older than version 1.1") : 0;
+    return missing ? g4_fail(err, G4_EDEVICE, "the Vulkan loader is older than version 1.1") : 0;
 }
 
 static int open_instance(struct g4_vk_fn *fn, g4_err *err)
@@ -35,20 +35,20 @@ static int open_instance(struct g4_vk_fn *fn, g4_err *err)
     uint32_t version = 0;
     bool missing = false;
     if (fn->EnumerateInstanceVersion(&version) || version < VK_API_VERSION_1_2)
-        return g4_fail(err, G4_EUNSUP, "the Vulkan loader is older than version 1.2");
+        return g4_fail(err, G4_EDEVICE, "the Vulkan loader is older than version 1.2");
     const VkApplicationInfo app = { .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .pApplicationName = "g4", .pEngineName = "g4",
                                     .apiVersion = version < VK_API_VERSION_1_3 ? VK_API_VERSION_1_2 : VK_API_VERSION_1_3 };
     const VkInstanceCreateInfo info = { .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO, .pApplicationInfo = &app };
     const VkResult res = fn->CreateInstance(&info, NULL, &the.instance);
-    if (res == VK_ERROR_INCOMPATIBLE_DRIVER) return g4_fail(err, G4_EUNSUP, "no Vulkan driver is installed");
-    if (res) return g4_fail(err, G4_EUNSUP, "no Vulkan instance (error %d)", res);
+    if (res == VK_ERROR_INCOMPATIBLE_DRIVER) return g4_fail(err, G4_EDEVICE, "no Vulkan driver is installed");
+    if (res) return g4_fail(err, G4_EDEVICE, "no Vulkan instance (error %d)", res);
     G4_VK_FN_INSTANCE(INSTANCE)
-    if (missing) return g4_fail(err, G4_EUNSUP, "the Vulkan loader lacks an entry point of version 1.2");
+    if (missing) return g4_fail(err, G4_EDEVICE, "the Vulkan loader lacks an entry point of version 1.2");
     const void *mats = fn->GetInstanceProcAddr(the.instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
     memcpy(&fn->GetPhysicalDeviceCooperativeMatrixProperties, &mats, sizeof mats);
     the.n_device = sizeof the.devices / sizeof *the.devices;
     const VkResult listed = fn->EnumeratePhysicalDevices(the.instance, &the.n_device, the.devices);
-    if (listed < 0 || !the.n_device) return g4_fail(err, G4_EUNSUP, "Vulkan finds no device here");
+    if (listed < 0 || !the.n_device) return g4_fail(err, G4_EDEVICE, "Vulkan finds no device here");
     return 0;
 }
 
@@ -92,5 +92,5 @@ int g4_vk_load_device(struct g4_vk_fn *fn, VkDevice device, g4_err *err)
 {
     bool missing = false;
     G4_VK_FN_DEVICE(DEVICE)
-    return missing ? g4_fail(err, G4_EUNSUP, "the Vulkan driver lacks an entry point of version 1.2") : 0;
+    return missing ? g4_fail(err, G4_EDEVICE, "the Vulkan driver lacks an entry point of version 1.2") : 0;
 }

@@ -384,6 +384,7 @@ static void record(struct recorder *c, size_t at)
         if (from) c->p->vk->fn->CmdDispatchBase(c->cb, 0, from, 0, x, to - from, z);
         else c->p->vk->fn->CmdDispatch(c->cb, x, to, z);
         c->cost += cost / pieces;
+        c->r->cost += cost / pieces;
     }
 }
 
@@ -441,6 +442,22 @@ static struct g4_vk_recorded *recorded_for(struct g4_vk_plan *p, const uint32_t 
     return r;
 }
 
+/* Corrects the estimate by what a run took: down at once, up slowly.  A bucket whose submissions ran much longer
+ * than they may is recorded anew. */
+static void learn(struct g4_vk_plan *p, struct g4_vk_recorded *r, double seconds)
+{
+    struct g4_vk_inner *in = p->vk->in;
+    if (r->cost < in->rate * 0.01 || seconds <= 0) return; /* too little to tell */
+    const double seen = r->cost / seconds;
+    in->rate = seen < in->rate ? seen : in->rate + (seen - in->rate) / 8;
+    if (seconds / r->n < 3 * SLICE) return;
+    struct g4_vk_recorded **at = &p->recorded;
+    while (*at != r) at = &(*at)->next;
+    *at = r->next;
+    p->n_recorded--;
+    forget(p, r);
+}
+
 int g4_vk_plan_run(g4_device *d, g4_plan *plan, const g4_step_buf *step, g4_err *err)
 {
     struct g4_vk_plan *p = (struct g4_vk_plan *)(void *)plan;
@@ -451,9 +468,11 @@ int g4_vk_plan_run(g4_device *d, g4_plan *plan, const g4_step_buf *step, g4_err 
     if (rc) return rc;
     struct g4_vk_recorded *r = recorded_for(p, rows, flags, err);
     if (!r) return G4_EDEVICE;
+    const double begin = g4_vk_seconds();
     for (uint32_t i = 0; i < r->n && !rc; i++) rc = g4_vk_submit(p->vk, &r->cb[i], 1, err);
     r->last = p->vk->in->submitted;
     if (!rc) rc = g4_vk_wait(p->vk, err);
+    if (!rc) learn(p, r, g4_vk_seconds() - begin);
     return rc ? rc : g4_vk_picks_take(p, step, err);
 }
 

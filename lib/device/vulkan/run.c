@@ -58,19 +58,24 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+double g4_vk_seconds(void)
+{
+    return (double)now_ns() * 1e-9;
+}
+
 /* Seconds one submission may take before the device counts as hung. */
-static uint64_t patience(const struct g4_vk *vk)
+static double patience(const struct g4_vk *vk)
 {
     const char *s = getenv("G4_VK_TIMEOUT");
-    const uint64_t n = s ? strtoull(s, NULL, 10) : 0;
-    return n ? n : vk->caps.type == VK_PHYSICAL_DEVICE_TYPE_CPU ? 600 : 30;
+    const double n = s ? strtod(s, NULL) : 0;
+    return n > 0 && n < 1e6 ? n : vk->caps.type == VK_PHYSICAL_DEVICE_TYPE_CPU ? 600 : 30;
 }
 
 int g4_vk_wait(struct g4_vk *vk, g4_err *err)
 {
     struct g4_vk_inner *in = vk->in;
     uint64_t seen = 0, value = 0, since = now_ns();
-    const uint64_t begin = since, limit = patience(vk) * 1000000000u;
+    const uint64_t begin = since, limit = (uint64_t)(patience(vk) * 1e9), nap = limit < 1000000000u ? limit : 1000000000u;
     if (vk->lost) return g4_fail(err, G4_EDEVICE, "the device '%s' is lost", vk->caps.name);
     for (;;) {
         const VkResult res = vk->fn->GetSemaphoreCounterValue(vk->device, in->time, &value);
@@ -80,14 +85,14 @@ int g4_vk_wait(struct g4_vk *vk, g4_err *err)
         if (value != seen) seen = value, since = now;
         if (now - since > limit) {
             vk->lost = true;
-            return g4_fail(err, G4_EDEVICE, "the device '%s' hangs: no answer for %llu s (G4_VK_TIMEOUT=SECONDS changes the limit)",
-                           vk->caps.name, (unsigned long long)(limit / 1000000000u));
+            return g4_fail(err, G4_EDEVICE, "the device '%s' hangs: no answer for %g s (G4_VK_TIMEOUT=SECONDS changes the limit)",
+                           vk->caps.name, (double)limit / 1e9);
         }
         if (now - begin < SPIN_NS && vk->caps.type != VK_PHYSICAL_DEVICE_TYPE_CPU) continue;
         const uint64_t next = value + 1;
         const VkSemaphoreWaitInfo info = { .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, .semaphoreCount = 1, .pSemaphores = &in->time,
                                            .pValues = &next };
-        const VkResult waited = vk->fn->WaitSemaphores(vk->device, &info, 1000000000u);
+        const VkResult waited = vk->fn->WaitSemaphores(vk->device, &info, nap);
         if (waited && waited != VK_TIMEOUT) return g4_vk_fail(vk, waited, "waiting", err);
     }
 }

@@ -35,7 +35,8 @@ struct g4_vk_caps {            /* detected, then minus G4_VK_DISABLE */
     VkPhysicalDeviceType type;
     uint8_t uuid[16], driver_uuid[16], cache_uuid[16];
     uint32_t api, driver_version, vendor, device;
-    uint64_t heap;             /* bytes of the largest device-local heap */
+    uint64_t heap;             /* bytes of the largest device-local heap; G4_VK_MEMORY=BYTES lowers it */
+    uint32_t heap_index;
     uint64_t range;            /* largest binding; G4_VK_RANGE=BYTES lowers it (tests) */
     uint64_t alloc;            /* largest block */
     uint32_t shared;           /* bytes of shared memory a workgroup */
@@ -43,7 +44,6 @@ struct g4_vk_caps {            /* detected, then minus G4_VK_DISABLE */
     uint32_t queue;            /* family */
     float tick_ns;             /* of timestamps; 0: none */
     uint32_t subgroup, subgroup_min, subgroup_max;
-    bool unified;              /* device memory is host memory */
     bool subgroup_ops;         /* "subgroup": arithmetic and shuffle in compute shaders */
     bool subgroup_size;        /* "sgsize": required size and full subgroups */
     bool f16;                  /* "f16": arithmetic */

@@ -84,8 +84,8 @@ static const struct found *choose(const struct found *f, uint32_t n, const char 
     char *end;
     if (!*s) {
         if (n && g4_vk_rank(&f[0].caps) < 3) return &f[0];
-        if (n) g4_fail(err, G4_EUNSUP, "no GPU here that Vulkan can use; '%s' is a CPU and taken only by name (-d vulkan:%.8s)", f[0].caps.name, f[0].caps.name);
-        else g4_fail(err, G4_EUNSUP, "no device here that Vulkan can use");
+        if (n) g4_fail(err, G4_EDEVICE, "no GPU here that Vulkan can use; '%s' is a CPU and taken only by name (-d vulkan:%.8s)", f[0].caps.name, f[0].caps.name);
+        else g4_fail(err, G4_EDEVICE, "no device here that Vulkan can use");
         return NULL;
     }
     const unsigned long number = strtoul(s, &end, 10);
@@ -193,9 +193,7 @@ static int open_device(struct g4_vk *vk, g4_err *err)
     vk->fn->GetDeviceQueue(vk->device, vk->caps.queue, 0, &vk->queue);
     vk->fn->GetPhysicalDeviceMemoryProperties2(vk->phys, &m);
     vk->in->mem = m.memoryProperties;
-    for (uint32_t i = 0; i < m.memoryProperties.memoryHeapCount; i++)
-        if (m.memoryProperties.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT && m.memoryProperties.memoryHeaps[i].size == vk->caps.heap)
-            vk->in->heap = i;
+    vk->in->heap = vk->caps.heap_index;
     vk->in->weights = (struct g4_vk_arena){ .place = G4_VK_DEVICE, .step = 256 << 20 };
     vk->in->consts = (struct g4_vk_arena){ .place = G4_VK_DEVICE, .step = 1 << 20 };
     g4_vk_cache_open(vk);
