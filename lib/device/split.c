@@ -10,6 +10,8 @@
 
 enum { CPU, GPU, UNDECIDED = -1 };
 
+static const uint32_t LIKELY[3] = { 640, 96, 32 }; /* rows of the largest plan there will be */
+
 struct split_device {
     g4_device dev;
     g4_device *part[2];        /* CPU may be NULL: not needed */
@@ -68,7 +70,7 @@ static bool valid_cut(const g4_plan_desc *d, const g4_kv_desc *kv, int32_t cut, 
     return true;
 }
 
-/* Bytes that the GPU's half takes: weights (each once), its cache layers, two plans' rows. */
+/* Bytes that the GPU's half takes: weights (each once), its cache layers, the rows of a large and a small plan. */
 static uint64_t need(struct split_device *s, const g4_plan_desc *d, const g4_kv_desc *kv, int32_t cut, const int8_t *where)
 {
     const g4_device *gpu = s->part[GPU];
@@ -84,8 +86,11 @@ static uint64_t need(struct split_device *s, const g4_plan_desc *d, const g4_kv_
     }
     for (uint32_t l = 0; kv && l < kv->n_layer; l++)
         if (where[l] == GPU) sum += (uint64_t)2 * kv->n_block[kv->layers[l].pool] * kv->layers[l].n_kv * G4_KV_BLOCK * kv->layers[l].d_head * (kv->type == G4_F16 ? 2 : 4);
-    for (uint32_t b = 0; b < d->n_buf; b++) rows += (uint64_t)(d->max_rows[d->bufs[b].set] + 64) * d->bufs[b].cols * sizeof(float);
-    return sum + sum / 32 + 2 * rows;
+    for (uint32_t b = 0; b < d->n_buf; b++) {
+        const uint8_t set = d->bufs[b].set;
+        rows += (uint64_t)(d->max_rows[set] > LIKELY[set] ? d->max_rows[set] : LIKELY[set]) * d->bufs[b].cols * sizeof(float);
+    }
+    return sum + sum / 32 + rows + rows / 8;
 }
 
 static int32_t count_layers(const g4_plan_desc *d)
@@ -112,6 +117,8 @@ static void decide(struct split_device *s, const g4_plan_desc *d, const g4_kv_de
     if (s->layers >= 0 && s->cut != least)
         g4_log(G4_LOG_WARN, "%d layers run on the GPU, not %d: %s", there, s->layers,
                there > s->layers ? "they share a cache" : "more do not fit its memory");
+    else if (s->cut > n && s->layers < 0)
+        g4_log(G4_LOG_WARN, "the model does not fit the GPU's memory and runs on the CPU");
     else if (s->cut)
         g4_log(s->layers < 0 ? G4_LOG_WARN : G4_LOG_VERBOSE, "the last %d of %d layers run on the GPU (%s), the others on the CPU", there, n,
                s->layers < 0 ? "more do not fit its memory" : "--gpu-layers");

@@ -66,8 +66,10 @@ static VkResult allocate(struct g4_vk *vk, VkMemoryPropertyFlags flags, uint32_t
 
 static void block_free(struct g4_vk *vk, struct g4_vk_block *b)
 {
-    vk->fn->DestroyBuffer(vk->device, b->buffer, NULL);
-    vk->fn->FreeMemory(vk->device, b->memory, NULL); /* unmaps */
+    if (!vk->lost) { /* a hung device may still use it */
+        vk->fn->DestroyBuffer(vk->device, b->buffer, NULL);
+        vk->fn->FreeMemory(vk->device, b->memory, NULL); /* unmaps */
+    }
     if (b->memory && b->heap == vk->in->heap) vk->in->used -= b->size;
     free(b);
 }

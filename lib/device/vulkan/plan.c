@@ -211,7 +211,7 @@ static int make_sets(struct g4_vk_plan *p, g4_err *err)
 
 static void forget(struct g4_vk_plan *p, struct g4_vk_recorded *r)
 {
-    if (r->n) p->vk->fn->FreeCommandBuffers(p->vk->device, p->pool, r->n, r->cb);
+    if (r->n && !p->vk->lost) p->vk->fn->FreeCommandBuffers(p->vk->device, p->pool, r->n, r->cb);
     free(r->cb);
     free(r);
 }
@@ -242,10 +242,12 @@ void g4_vk_plan_free(g4_device *d, g4_plan *plan)
     if (!plan) return;
     struct g4_vk_plan *p = (struct g4_vk_plan *)(void *)plan;
     struct g4_vk *vk = p->vk;
-    if (!vk->lost) g4_vk_wait(vk, NULL);
+    g4_vk_wait(vk, NULL);
     forget_all(p);
-    vk->fn->DestroyCommandPool(vk->device, p->pool, NULL);
-    vk->fn->DestroyDescriptorPool(vk->device, p->sets, NULL);
+    if (!vk->lost) {
+        vk->fn->DestroyCommandPool(vk->device, p->pool, NULL);
+        vk->fn->DestroyDescriptorPool(vk->device, p->sets, NULL);
+    }
     g4_vk_arena_free(vk, &p->arena);
     g4_vk_arena_free(vk, &p->scratch_arena);
     g4_vk_arena_free(vk, &p->step_arena);

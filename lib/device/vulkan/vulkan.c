@@ -133,7 +133,8 @@ void g4_vulkan_list(g4_str *out, bool verbose)
 static void vulkan_close(g4_device *d)
 {
     struct g4_vk *vk = (struct g4_vk *)(void *)d;
-    if (vk->device && !vk->lost) { /* nothing can be asked of a lost or hung one; it ends with the process */
+    const bool lost = vk->lost;
+    if (vk->device && !lost) { /* nothing can be asked of a lost or hung one; it ends with the process */
         vk->fn->DeviceWaitIdle(vk->device);
         g4_vk_weights_free(vk);
         g4_vk_pipes_free(vk);
@@ -143,7 +144,7 @@ static void vulkan_close(g4_device *d)
     }
     free(vk->in);
     free(vk);
-    g4_vk_instance_put();
+    if (!lost) g4_vk_instance_put(); /* its driver's threads may run on */
 }
 
 static int vulkan_weight(g4_device *d, g4_weight *w, g4_err *err)
@@ -161,7 +162,8 @@ static int vulkan_wait(g4_device *d, g4_err *err)
 static struct g4_device_room vulkan_room(g4_device *d)
 {
     struct g4_vk *vk = (struct g4_vk *)(void *)d;
-    return (struct g4_device_room){ g4_vk_room(vk), vk->caps.range < vk->caps.alloc - 4096 ? vk->caps.range : vk->caps.alloc - 4096 };
+    const uint64_t room = g4_vk_room(vk), own = 32 << 20; /* staging, steps */
+    return (struct g4_device_room){ room > own ? room - own : 0, vk->caps.range < vk->caps.alloc - 4096 ? vk->caps.range : vk->caps.alloc - 4096 };
 }
 
 static uint64_t vulkan_weight_bytes(g4_device *d, const g4_weight *w)
