@@ -1,7 +1,7 @@
 # tests/pull-lib.sh: what the tests of g4-pull share, over lib.sh: an empty home, a
 # store of its own, the scripted hub of hub-server.py.
 . "$top_dir/tests/lib.sh"
-pull=$build/g4-pull
+pull=${G4_PULL:-$build/g4-pull}
 [ -x "$pull" ] || { echo "1..0 # SKIP g4-pull is not built"; exit 0; }
 hub_server=$top/tests/hub-server.py
 export HOME="$tmp/home" G4_STORE="$tmp/store" PIP_CONFIG_FILE=/dev/null

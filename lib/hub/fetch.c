@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "hub/fetch_impl.h"
+#include "hub/copy.h"
 #include "hub/header.h"
 #include "weights/names.h"
 #include "weights/store_write.h"
@@ -530,6 +531,16 @@ static int by_key(const void *a, const void *b)
     return strcmp((*(struct job *const *)a)->key, (*(struct job *const *)b)->key);
 }
 
+/* Does another tool have it? */
+static void adopt(struct fetch *x, struct job *j)
+{
+    g4_str path = {0};
+    if (j->digest.kind != G4_DIGEST_SHA256 || j->f->archive || j->f->role != G4_ROLE_MODEL) return;
+    blob_path(x->h, j->digest.hex, &path);
+    if (g4_copy_adopt(x->h, j->digest.hex, j->f->size, path.p)) is_here(x, j);
+    g4_str_free(&path);
+}
+
 /* A blob that the plan names twice is fetched once. */
 static const struct g4_plan_file *earlier(const struct g4_plan *plan, size_t i)
 {
@@ -553,7 +564,7 @@ static int lock_jobs(struct fetch *x, g4_err *err)
         if (!x->h->p->force && is_here(x, j)) continue;
         j->lock = g4_store_lock(x->h->root, j->key, true, true, say_waiting, err);
         if (j->lock < 0) rc = g4_hub_fail(x->h, G4_HUB_IO, err, "cannot lock");
-        else if (!x->h->p->force) is_here(x, j);
+        else if (!x->h->p->force && !is_here(x, j)) adopt(x, j);
     }
     free(order);
     return rc;

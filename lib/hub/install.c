@@ -1,26 +1,23 @@
 /* hub/install: see install.h. */
-#define _GNU_SOURCE /* copy_file_range, strcasestr */
+#define _GNU_SOURCE /* strcasestr */
 #include "hub/install.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/hash.h"
 #include "hub/archive.h"
+#include "hub/copy.h"
 #include "hub/header.h"
 #include "weights/names.h"
 #include "weights/store_write.h"
-
-enum { PIECE = 1 << 20 };
 
 void g4_install_clear(struct g4_install *x)
 {
@@ -175,19 +172,6 @@ static int join(struct g4_hub *h, const struct g4_plan *plan, const struct g4_fe
 
 /* ---- files of this machine ------------------------------------------------------------------ */
 
-static int copy_data(struct g4_hub *h, int from, int to, const char *path, g4_err *err)
-{
-    static char buf[64 << 10];
-    ssize_t n;
-    if (!ioctl(to, FICLONE, from)) return 0;
-    while ((n = copy_file_range(from, NULL, to, NULL, PIECE << 6, 0)) > 0) {}
-    if (!n) return 0;
-    if (errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP && errno != EBADF) return io_failed(h, path, err);
-    while ((n = read(from, buf, sizeof buf)) > 0 || (n < 0 && errno == EINTR))
-        if (n > 0 && g4_write_all(to, buf, (size_t)n)) return io_failed(h, path, err);
-    return n < 0 ? g4_hub_fail(h, G4_HUB_IO, err, "cannot read the source of '%s': %s", path, strerror(errno)) : 0;
-}
-
 /* Into the store; from "-" as it streams. */
 static int copy_in(struct g4_hub *h, const struct g4_plan_file *f, struct g4_install *out, g4_err *err)
 {
@@ -201,7 +185,7 @@ static int copy_in(struct g4_hub *h, const struct g4_plan_file *f, struct g4_ins
     unlink(file);
     const int to = open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
     int rc = from < 0 ? g4_hub_fail(h, G4_HUB_IO, err, "cannot read '%s': %s", f->local, strerror(errno)) : to < 0 ? io_failed(h, file, err) : 0;
-    if (!rc) rc = copy_data(h, from, to, file, err);
+    if (!rc) rc = g4_copy_data(h, from, to, file, err);
     if (!rc && (fsync(to) || fstat(to, &st))) rc = io_failed(h, file, err);
     if (to >= 0) close(to);
     if (from > 0) close(from);

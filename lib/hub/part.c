@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -164,11 +166,18 @@ int g4_part_open(struct g4_part *p, const char *dir, const char *key, const char
     return p->fd < 0 ? g4_fail_errno(err, G4_EIO, "cannot create '%s'", p->data) : 0;
 }
 
+/* In memory a reservation would be paid for at once, page by page. */
+static bool is_in_memory(int fd)
+{
+    struct statfs f;
+    return !fstatfs(fd, &f) && f.f_type == TMPFS_MAGIC;
+}
+
 int g4_part_resize(struct g4_part *p, int64_t size, bool reserve, g4_err *err)
 {
     int bad = 0;
     p->size = size;
-    if (reserve && size > 0 && !p->preallocated) {
+    if (reserve && size > 0 && !p->preallocated && !is_in_memory(p->fd)) {
         while ((bad = fallocate(p->fd, 0, 0, size)) && errno == EINTR) {}
         p->preallocated = !bad;
         /* Where there is no such thing the file is as large, and the space is taken as it comes. */

@@ -168,6 +168,29 @@ is '--offline: what is not' "$status $(code)" '4 offline'
 HF_HUB_OFFLINE=1 p ok/model
 is 'HF_HUB_OFFLINE' "$status $(code)" '4 offline'
 is 'nobody was asked' "$(asked .path)" ''
+if unshare -n true 2>/dev/null; then
+    run unshare -n "$pull" --offline --print-path ok/small
+    is 'the same without any network' "$status $(cat out)" "0 $("$pull" --where ok/small)"
+    run unshare -n "$pull" --json --offline ok/model
+    is 'and what is not here' "$status $(code)" '4 offline'
+else
+    skip 'a machine without network' 'unshare is not allowed'
+fi
+
+# ---- what another tool has ---------------------------------------------------------------------------------
+mkdir -p "$HOME/.ollama/models/blobs" "$HOME/.ollama/models/manifests/registry.ollama.ai/library/m"
+cp "$big" "$HOME/.ollama/models/blobs/sha256-$(sha "$big")"
+printf '{"layers":[{"mediaType":"application/vnd.ollama.image.model","digest":"sha256:%s","size":%s}]}' "$(sha "$big")" "$(stat -c %s "$big")" \
+    >"$HOME/.ollama/models/manifests/registry.ollama.ai/library/m/1"
+forget
+gets 'a model that Ollama has' ok/model:Q8_0 "$big"
+is 'is not fetched' "$(asked 'select(.port == "storage")')" ''
+"$pull" --rm ok/model:Q8_0 2>/dev/null
+printf x | dd of="$HOME/.ollama/models/blobs/sha256-$(sha "$big")" bs=1 seek=1000000 conv=notrunc 2>/dev/null
+gets 'unless its bytes are others' ok/model:Q8_0 "$big"
+ok 'then it is' test -n "$(asked 'select(.port == "storage") | .path')"
+rm -r "$HOME/.ollama"
+"$pull" --rm ok/model:Q8_0 2>/dev/null
 
 # ---- the store ------------------------------------------------------------------------------------------
 run "$pull" --verify
