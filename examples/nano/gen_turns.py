@@ -33,6 +33,13 @@ def memory(r):
     return dict(messages=msgs, think=False, job="turns", gold=dict(answer=msgs[-1]["content"]))
 
 
+THEN = {"+": ["Add {d} to that.", "Now plus {d}.", "And {d} more?", "plus {d}", "{d} on top of it?"],
+        "-": ["Subtract {d} from that.", "Now minus {d}.", "And {d} less?", "minus {d}", "take {d} away"]}
+ALSO = ["and {b}?", "Now {b}.", "What about {b}?", "The same for {b}.", "Add {b} please", "now the {b}"]
+AGAIN = ["Say that again.", "Repeat your answer.", "Once more, please.", "Pardon?", "again", "What did you say?"]
+SAYING = ["Say: {s}", "Repeat after me: {s}", "Repeat: {s}", "Please say {s}", "Echo {s}", "Write {s}"]
+
+
 def follow_math(r):
     a, op, b = gen_math.operands(r, 0.4)
     w, c = gen_math.work(a, op, b)
@@ -40,7 +47,7 @@ def follow_math(r):
     if op2 == "-" and d > c:
         op2 = "+"
     w2, e = gen_math.work(c, op2, d)
-    ask2 = r.of(["Add {d} to that." if op2 == "+" else "Subtract {d} from that.", "Now plus {d}." if op2 == "+" else "Now minus {d}.", "And {d} more?" if op2 == "+" else "And {d} less?", "plus {d}" if op2 == "+" else "minus {d}", "{d} on top of it?" if op2 == "+" else "take {d} away"]).format(d=d)
+    ask2 = r.of(THEN[op2]).format(d=d)
     msgs = [dict(role="user", content=r.of(gen_math.ASK).format(e=f"{a}{op}{b}")), dict(role="assistant", content=f"{c}", reasoning_content=w), dict(role="user", content=ask2), dict(role="assistant", content=f"{e}", reasoning_content=w2)]
     return dict(messages=msgs, think=True, job="turns", gold=dict(answer=str(e)))
 
@@ -51,7 +58,7 @@ def follow_extract(r):
     r.shuffle(names)
     a, b = names[0], names[-1]
     msgs = [dict(role="user", content=r.of(gen_extract.ASK).format(f=a) + "\n\n" + text), dict(role="assistant", content=gen_extract.as_json({a: vals[a]})),
-            dict(role="user", content=r.of(["and {b}?", "Now {b}.", "What about {b}?", "The same for {b}.", "Add {b} please", "now the {b}"]).format(b=b)), dict(role="assistant", content=gen_extract.as_json({b: vals[b]}))]
+            dict(role="user", content=r.of(ALSO).format(b=b)), dict(role="assistant", content=gen_extract.as_json({b: vals[b]}))]
     return dict(messages=msgs, think=False, job="turns", gold=dict(answer=msgs[-1]["content"]))
 
 
@@ -87,8 +94,8 @@ def repeat(r):
     s = r.choice((lambda: f"{r.of(FIRST)} {r.of(VERB)}s the {r.of(NOUN)}", lambda: " ".join(made_up(r) for _ in range(r.randint(1, 4))), lambda: f"the {r.of(COLOR)} {r.of(THING)} of {r.of(FIRST)}"))()
     if r.chance(0.5):
         x = gen_class.question(r)["messages"]
-        return dict(messages=x + [dict(role="user", content=r.of(["Say that again.", "Repeat your answer.", "Once more, please.", "Pardon?", "again", "What did you say?"])), dict(role="assistant", content=x[-1]["content"])], think=False, job="turns", gold=dict(answer=x[-1]["content"]))
-    ask = r.of(["Say: {s}", "Repeat after me: {s}", "Repeat: {s}", "Please say {s}", "Echo {s}", "Write {s}"]).format(s=s)
+        return dict(messages=x + [dict(role="user", content=r.of(AGAIN)), dict(role="assistant", content=x[-1]["content"])], think=False, job="turns", gold=dict(answer=x[-1]["content"]))
+    ask = r.of(SAYING).format(s=s)
     return dict(messages=[dict(role="user", content=ask), dict(role="assistant", content=s)], think=False, job="turns", gold=dict(answer=s))
 
 
