@@ -1,4 +1,5 @@
 """The exported folder in transformers and g4's reference in float32: greedy tokens of 50 held-out prompts must agree.
+Prompts with tools are left out: there g4 lets the model call declared tools only, transformers lets it write anything.
 
     python same_tokens.py --gen build/g4-gen --folder RUN/hf [--prompts 50]
 """
@@ -25,7 +26,7 @@ def main():
     ap.add_argument("--tokens", type=int, default=60)
     a = ap.parse_args()
     torch.set_num_threads(1)
-    recs = [r for i in range(8) for job in MAKE for r in list(cases(job, i + 1, 7))[i:]][:a.prompts]
+    recs = [r for i in range(10) for job in MAKE if job != "tools" for r in list(cases(job, i + 1, 7))[i:]][:a.prompts]
     for r in recs:
         r["options"]["max_tokens"] = a.tokens
     text = "".join(json.dumps(r) + "\n" for r in recs)
