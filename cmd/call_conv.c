@@ -163,11 +163,22 @@ int g4_conv_done(struct g4_caller *c, struct g4_done *d, g4_err *err)
 
 /* ---- generation ---------------------------------------------------------- */
 
+/* --tool-choice that asks for a call asks the first step: every later one would have
+ * to call again, and no record would come to its answer. */
+static g4_options step_options(const struct g4_caller *c, const struct g4_conv *v)
+{
+    g4_options o = c->gen.request;
+    if (v->loop.steps && (o.set & G4_OPT_TOOL_CHOICE) && strcmp(o.tool_choice, "none")) o.set &= ~(uint32_t)G4_OPT_TOOL_CHOICE;
+    return o;
+}
+
 static int submit(struct g4_caller *c, struct g4_conv *v, g4_err *err)
 {
     g4_err why = {0};
     g4_call_declare(c);
+    const g4_options options = step_options(c, v);
     g4_request q = g4_gen_request(&c->gen, v->record, 0);
+    q.options = &options;
     if (v->begun) q.operand = NULL;
     q.budget = g4_loop_room(&v->loop, &c->o->limits);
     q.user = v;

@@ -36,7 +36,7 @@ static struct g4_opt table[] = {
     LIST("tools", "PATH", gen.tools, RESULT, "a folder of programs with NAME.json beside each; repeatable"),
     LIST("mcp", "COMMAND|FILE", mcp, RESULT, "an MCP server, or a file with mcpServers; repeatable"),
     FLAG("describe", describe, ONCE, "write the declarations of tools, servers and operands, and end"),
-    UINT("call-jobs", call_jobs, 1, 256, 0, "calls at once (default 1)"),
+    UINT("call-jobs", call_jobs, 1, 128, 0, "calls at once (default 1)"),
     { 0, "tool-timeout", G4_OPTK_DOUBLE, "SECONDS", AT(tool_timeout), "most time for a call (default 60)", RESULT, 0, 0.01, 1e7, NULL, NULL },
     UINT("tool-output", tool_output, 1, 1 << 26, RESULT, "most bytes a call may answer (default 1048576)"),
     FLAG("fail-on-tool-error", fail_on_tool_error, RESULT | NO, "a call that fails makes an error record"),

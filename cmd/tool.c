@@ -67,22 +67,23 @@ void g4_tool_leave(void *unused)
     if (pending_signal) end_by(pending_signal);
 }
 
-void g4_tool_at_end(void (*fn)(void))
-{
-    tool.at_end = fn;
-}
-
-void g4_tool_broken_pipe(void)
-{
-    end_by(SIGPIPE);
-}
-
 static void catch_signal(int sig)
 {
     struct sigaction old, now = { .sa_handler = on_signal };
     sigaction(sig, NULL, &old);
     if (old.sa_handler == SIG_IGN) return; /* nohup, background jobs */
     sigaction(sig, &now, NULL);
+}
+
+void g4_tool_at_end(void (*fn)(void))
+{
+    tool.at_end = fn;
+    catch_signal(SIGPIPE); /* a reader of stdout that goes away is such a signal too */
+}
+
+void g4_tool_broken_pipe(void)
+{
+    end_by(SIGPIPE);
 }
 
 /* ---- messages ------------------------------------------------------------ */

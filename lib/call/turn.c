@@ -165,7 +165,9 @@ bool g4_turn_read(g4_turn *t, g4_json record)
     if (g4_json_type(g4_json_get(record, "error")) > G4_JSON_NULL) return false;
     if (g4_json_type(messages) == G4_JSON_ARRAY) read_messages(t, messages);
     else if (g4_json_type(messages) <= G4_JSON_NULL && g4_json_count(calls)) read_fields(t, record, calls);
-    return t->n > 0;
+    if (t->n) return true;
+    g4_turn_clear(t);
+    return false;
 }
 
 void g4_turn_message(const struct g4_open_call *c, g4_str *out)

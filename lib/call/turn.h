@@ -22,7 +22,7 @@ typedef struct g4_turn {
 
 /* Reads a record: `messages` that end in an assistant turn with calls and answers
  * to some of them; without `messages`, its own `tool_calls` behind `system` and
- * `prompt`.  true when a call is open.  t starts as {0}. */
+ * `prompt`.  true when a call is open, else t stays {0}, as which it starts. */
 bool g4_turn_read(g4_turn *t, g4_json record);
 
 /* Appends the array of messages with a tool message for each call, in call order. */

@@ -163,6 +163,12 @@ wait $pid 2>/dev/null
 ok 'the tool does not outlive a killed g4-call' wait_for sh -c '! pgrep -f "hang$"'
 kill $(pgrep -f '^sleep 8641$') # what the tool itself had started is nobody's child now
 
+# So does a reader that goes away.
+{ record silent '{}'; record hang '{}'; } >in
+{ "$call" -q --tools tools <in; echo $? >status; } | head -c 1 >out
+is 'the reader of stdout is gone: SIGPIPE' "$(cat status)" 141
+ok '... and the tool ends' wait_for sh -c '! pgrep -f "sleep 8641$"'
+
 # No descriptor of ours, or of who called us, reaches a tool.
 echo 'ls -l /proc/self/fd | grep -c " [0-9][0-9]* -> "' | tool fds "$any"
 record fds '{}' >in
@@ -188,7 +194,7 @@ mv tools/text.sh tools/text.py && cp tools/text tools/text.rb && mv tools/text s
 usage 'two programs for one name' 'which one is meant' --tools tools
 rm tools/text.py tools/text.rb && mv saved tools/text
 usage '--yes with --deny-all' 'exclude each other' --tools tools --yes --deny-all
-usage 'an option of --loop' 'goes with --loop' --tools tools --budget 5
+usage '--events without --loop' 'goes with --loop' --tools tools --events
 usage 'a wrong number' 'call-jobs' --tools tools --call-jobs 0
 jq -s . tools/add.json >only.json
 answer add '{"a":1,"b":2}'

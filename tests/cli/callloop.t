@@ -59,6 +59,34 @@ is '--raw: the answer' "$(cat out)" "$("$call" --loop $opts --tools tools --no-s
 run "$call" --loop -q -m "$base_model" --tools tools --no-stdin x
 is 'a model without a chat format' "$status $(grep -c 'no chat format' err)" '3 1'
 
+# Calls that the model makes: by construction, since a random model makes none by itself.
+{
+    echo '{"id":"a","prompt":"one"}'
+    echo '{"id":"b","messages":[{"role":"system","content":"s"},{"role":"user","content":"two"}]}'
+    echo '{"id":"c","prompt":"three"}'
+} >made.jsonl
+opts='-q --max-tokens 60 --temperature 1 --seed 3'
+for device in ref cpu; do
+    "$gen" -j -d $device $opts --tools tools --tool-choice add <made.jsonl | "$call" -q --tools tools | "$gen" -j -d $device $opts >pipe 2>err
+    run "$call" --loop -d $device $opts --tools tools --tool-choice add <made.jsonl
+    ok "$device: calls of the model: the loop gives what the pipe gives" cmp pipe out
+    is '... each made one' "$(jq -c '[.messages[] | select(.role == "tool") | .name] | .[0]' out | paste -sd,)" '"add","add","add"'
+    # As long as the records themselves ask for calls: three steps, the last one's calls stay open.
+    jq -c '.options = {tool_choice: "required"}' made.jsonl >again.jsonl
+    "$gen" -j -d $device $opts --tools tools <again.jsonl | "$call" -q --tools tools | "$gen" -j -d $device $opts | "$call" -q --tools tools |
+        "$gen" -j -d $device $opts >pipe 2>err
+    run "$call" --loop -d $device $opts --tools tools --max-steps 3 --max-repeats 0 <again.jsonl
+    is "$device: three steps: the same conversations" "$(jq -c .messages out)" "$(jq -c .messages pipe)"
+    is '... cut by --max-steps' "$status $(jq -r .finish_reason out | sort -u)" '0 budget'
+done
+run "$call" --loop $opts --tools tools --max-repeats 1 <again.jsonl
+is 'equal calls in a row' "$status $(jq -r .error.code out | sort -u)" '1 limit'
+run "$call" --loop $opts --tools tools --max-steps 2 --record made.tape <again.jsonl
+cp out want
+run "$call" --loop $opts --max-steps 2 --replay made.tape <again.jsonl
+ok 'a recorded run of the model replays byte for byte' cmp want out
+
+opts='-q --max-tokens 14 --temperature 1.3 --seed 11'
 # ---- events and the budget ------------------------------------------------------------------
 run "$call" --loop -d cpu $opts --tools tools --system 'You add.' --events=events <asks.jsonl
 ok '--events=FILE leaves the records alone' cmp want.cpu out
