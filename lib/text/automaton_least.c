@@ -52,7 +52,7 @@ static uint32_t string_least(const struct g4_node_data *d, const struct g4_frame
 /* What an array needs once it holds n items, its bracket included; comma: before the next item. */
 static uint32_t array_rest(const g4_automaton *a, const struct g4_array *x, uint32_t n, bool comma)
 {
-    uint32_t sum = 1, cheap = G4_NEVER_LEAST;
+    uint32_t sum = 1, cheap = least(a, x->rest);
     if (n >= x->min) return sum;
     for (uint32_t i = 0; i < x->n_choice; i++)
         if (least(a, x->choice[i]) < cheap) cheap = least(a, x->choice[i]);
@@ -70,7 +70,7 @@ static uint32_t array_least(const g4_automaton *a, const struct g4_frame *f)
     case G4_P_FIRST: return array_rest(a, x, f->b, false);
     case G4_P_NEXT: {
         const uint32_t n = f->b + 1;
-        const g4_node item = x->n_choice ? x->choice[0] : f->b < x->n_prefix ? x->prefix[f->b] : x->rest;
+        const g4_node item = x->n_choice && x->rest == G4_NODE_NEVER ? x->choice[0] : f->b < x->n_prefix ? x->prefix[f->b] : x->rest;
         return g4_cost(least(a, item), array_rest(a, x, n, true));
     }
     case G4_P_IN: return array_rest(a, x, f->b + 1, true);

@@ -138,14 +138,11 @@ static void array_leaves(g4_automaton *a, struct g4_frame f)
     if (!d->call || phase(&f) == G4_P_FIRST) g4_auto_add(a, f);
     if (f.b >= x->max) return;
     struct g4_frame in = at_phase(f, G4_P_IN);
-    in.c = 0;
-    if (!x->choice) {
-        g4_auto_enter(a, f.b < x->n_prefix ? x->prefix[f.b] : x->rest, g4_auto_frame(a, in));
-        return;
-    }
+    in.c = x->n_choice; /* none of the choices */
+    g4_auto_enter(a, f.b < x->n_prefix ? x->prefix[f.b] : x->rest, g4_auto_frame(a, in));
     for (uint32_t i = 0; i < x->n_choice; i++) {
         if (g4_auto_in_set(a, high(&f), i)) continue;
-        in.c = i; /* which choice it is */
+        in.c = i;
         g4_auto_enter(a, x->choice[i], g4_auto_frame(a, in));
     }
 }
@@ -185,7 +182,7 @@ void g4_auto_array_item(g4_automaton *a, const struct g4_frame *f, uint32_t labe
     struct g4_frame g = at_phase(*f, G4_P_AFTER);
     const uint32_t most = x->max != UINT32_MAX ? x->max : x->min > x->n_prefix ? x->min : x->n_prefix;
     if (g.b < most) g.b++; /* counted no further than it matters */
-    if (x->choice) g.a = with(a, high(f), f->c) << G4_PHASE_BITS | G4_P_AFTER;
+    if (f->c < x->n_choice) g.a = with(a, high(f), f->c) << G4_PHASE_BITS | G4_P_AFTER;
     else if (x->unique) a->asks |= 1ull << G4_ASK_ITEM;
     g.c = 0;
     g4_auto_add(a, g);

@@ -153,8 +153,7 @@ g4_node g4_node_array(g4_grammar *g, const struct g4_dialect *d, const struct g4
     if (s->choice) {
         a->choice = keep(g, s->choice, s->n_choice * sizeof *s->choice);
         a->n_choice = (uint32_t)s->n_choice;
-        a->n_prefix = 0;
-        if (a->max > a->n_choice) a->max = a->n_choice;
+        if (a->rest == G4_NODE_NEVER && a->max > a->n_choice) a->max = a->n_choice;
     } else if (a->rest == G4_NODE_NEVER && a->max > a->n_prefix) {
         a->max = a->n_prefix;
     }
@@ -235,7 +234,7 @@ static uint32_t least_of(const g4_grammar *g, g4_node v)
 
 static uint32_t array_least(const g4_grammar *g, const struct g4_array *a)
 {
-    uint32_t sum = 2, cheap = G4_NEVER_LEAST;
+    uint32_t sum = 2, cheap = least_of(g, a->rest);
     for (uint32_t i = 0; i < a->n_choice; i++)
         if (least_of(g, a->choice[i]) < cheap) cheap = least_of(g, a->choice[i]);
     for (uint32_t i = 0; i < a->min; i++) {

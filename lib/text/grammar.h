@@ -61,7 +61,7 @@ struct g4_array_spec {
     g4_node rest;            /* further ones, G4_NODE_NEVER: none */
     uint32_t min, max;
     bool unique;
-    const g4_node *choice;   /* unique, and the items are out of these distinct values: rest and prefix are not used */
+    const g4_node *choice;   /* unique, without prefix: items are out of these distinct values, or rest, whose values are others */
     size_t n_choice;
 };
 g4_node g4_node_array(g4_grammar *g, const struct g4_dialect *d, const struct g4_array_spec *s);

@@ -343,6 +343,22 @@ size_t g4_matcher_forced(g4_matcher *m, const int32_t **ids)
     return m->n_queue - m->at;
 }
 
+static bool is_empty(const uint32_t *bits, size_t words)
+{
+    uint32_t any = 0;
+    for (size_t i = 0; i < words; i++) any |= bits[i];
+    return !any;
+}
+
+/* Into bits of the vocabulary's own size. */
+static void fill(g4_matcher *m, uint32_t *bits)
+{
+    const uint32_t most = reach(m);
+    g4_mask_fill(m->a, m->p, m->state, &m->scan, most, bits);
+    /* The way to the end may seem longer for a moment (an escape that is begun): better that than none. */
+    if (most != UINT32_MAX && is_empty(bits, ((size_t)m->p->n_vocab + 31) / 32)) g4_mask_fill(m->a, m->p, m->state, &m->scan, UINT32_MAX, bits);
+}
+
 void g4_matcher_mask(g4_matcher *m, uint32_t *bits, uint32_t n_vocab)
 {
     g4_automaton_trim(m->a);
@@ -350,11 +366,11 @@ void g4_matcher_mask(g4_matcher *m, uint32_t *bits, uint32_t n_vocab)
     g4_scan_try(&m->scan, "", 0);
     if (n_vocab < m->p->n_vocab) {
         uint32_t *wide = g4_alloc(((size_t)m->p->n_vocab + 31) / 32 * sizeof *wide);
-        g4_mask_fill(m->a, m->p, m->state, &m->scan, reach(m), wide);
+        fill(m, wide);
         memcpy(bits, wide, ((size_t)n_vocab + 31) / 32 * sizeof *bits);
         free(wide);
     } else {
         memset(bits, 0, ((size_t)n_vocab + 31) / 32 * sizeof *bits);
-        g4_mask_fill(m->a, m->p, m->state, &m->scan, reach(m), bits);
+        fill(m, bits);
     }
 }

@@ -174,6 +174,21 @@ static int array_bounds(struct g4_lower *l, const struct g4_parts *parts, struct
     return G4_OK;
 }
 
+/* null, true and false can be taken once each: they are choices, and the rest is a node of its own. */
+static int split_choices(struct g4_lower *l, const struct g4_parts *item, struct g4_array_spec *spec)
+{
+    static const g4_json words[] = { { "null", 4 }, { "true", 4 }, { "false", 5 } };
+    g4_node *choice = g4_arena_alloc(g4_grammar_arena(l->g), 3 * sizeof *choice);
+    struct g4_parts rest = {0};
+    for (int i = 0; i < 3; i++)
+        if (g4_values_fit(l, item, words[i])) choice[spec->n_choice++] = g4_value_node(l, words[i]);
+    if (!spec->n_choice) return G4_OK;
+    spec->choice = choice;
+    copy_parts(&rest, item);
+    g4_parts_add(&rest, G4_PART_WHOLE, G4_SV("{\"type\":[\"number\",\"string\",\"array\",\"object\"]}"));
+    return lower_inside(l, &rest, &spec->rest);
+}
+
 /* Unique items out of a small set: each is taken once, and the array cannot run into a wall. */
 static int array_of_choices(struct g4_lower *l, const struct g4_parts *parts, struct g4_array_spec *spec)
 {
@@ -188,6 +203,8 @@ static int array_of_choices(struct g4_lower *l, const struct g4_parts *parts, st
         for (size_t i = 0; i < n; i++) choice[i] = g4_value_node(l, v[i]);
         spec->choice = choice;
         spec->n_choice = n;
+    } else if (!rc && !never && spec->unique && !spec->n_prefix) {
+        rc = split_choices(l, &item, spec);
     }
     free(v);
     g4_parts_free(&item);
@@ -206,7 +223,7 @@ static int lower_array(struct g4_lower *l, const struct g4_parts *parts, g4_node
         if (lower_inside(l, &item, &prefix[i])) return G4_ESCHEMA;
     }
     spec.prefix = prefix;
-    spec.rest = prefix[spec.n_prefix];
+    if (!spec.choice) spec.rest = prefix[spec.n_prefix];
     *out = g4_node_array(l->g, &l->p.dialect, &spec);
     return G4_OK;
 }

@@ -168,6 +168,73 @@ static int as_alternatives(struct g4_lower *l, struct g4_parts *branch, size_t n
     return G4_OK;
 }
 
+/* The parts of every branch that allow this type; those of which nothing is left do not count. */
+static int of_type(struct g4_lower *l, const struct g4_parts *branch, size_t n, g4_json type, struct g4_parts *out, size_t *n_out)
+{
+    *n_out = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct g4_parts *p = &out[*n_out];
+        bool never;
+        *p = (struct g4_parts){0};
+        for (size_t k = 0; k < branch[i].n; k++) g4_parts_add(p, branch[i].v[k].kind, branch[i].v[k].v);
+        g4_parts_add(p, G4_PART_WHOLE, type);
+        const int rc = g4_lower_flatten(l, p, &never);
+        if (rc) return rc;
+        if (never || !g4_lower_types(p)) g4_parts_free(p);
+        else ++*n_out;
+    }
+    return G4_OK;
+}
+
+/* Does nothing in these parts tell one value of this type from another? */
+static bool takes_all(const struct g4_parts *p, const char *const *keywords)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        if (p->v[i].kind != G4_PART_BASE) return false;
+        for (const char *const *k = keywords; *k; k++)
+            if (g4_json_get(p->v[i].v, *k).p) return false;
+    }
+    return !g4_values_given(p);
+}
+
+static const struct {
+    g4_json type;
+    const char *keywords[8];
+} kinds[] = {
+    { { "{\"type\":\"null\"}", 15 }, { NULL } },
+    { { "{\"type\":\"boolean\"}", 18 }, { NULL } },
+    { { "{\"type\":\"number\"}", 17 }, { "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf" } },
+    { { "{\"type\":\"string\"}", 17 }, { "minLength", "maxLength", "pattern", "format" } },
+    { { "{\"type\":\"array\"}", 16 }, { "items", "prefixItems", "minItems", "maxItems", "uniqueItems" } },
+    { { "{\"type\":\"object\"}", 17 }, { "properties", "required", "additionalProperties", "minProperties", "maxProperties" } },
+};
+
+/* One type after another: what excludes itself for objects may be told apart for strings, and a type that two
+ * branches take as a whole is out. */
+static int by_type(struct g4_lower *l, const struct g4_parts *branch, size_t n, g4_json list, g4_node *out)
+{
+    enum { N = sizeof kinds / sizeof *kinds };
+    g4_node alt[N];
+    struct g4_parts *own = g4_alloc((n + 1) * sizeof *own);
+    int rc = G4_OK;
+    for (size_t t = 0; t < N && !rc; t++) {
+        size_t n_own, all = 0;
+        bool exclusive = true;
+        alt[t] = G4_NODE_NEVER;
+        rc = of_type(l, branch, n, kinds[t].type, own, &n_own);
+        for (size_t i = 0; i < n_own && !rc; i++) {
+            const bool typed = t != 2 || g4_lower_types(&own[i]) & G4_T_FRACTION;
+            all += typed && takes_all(&own[i], kinds[t].keywords);
+            for (size_t k = 0; k < i && exclusive; k++) exclusive = apart(l, &own[i], &own[k], 0);
+        }
+        if (!rc && all < 2 && (exclusive || !as_numbers(l, own, n_own, &alt[t]))) rc = as_alternatives(l, own, n_own, exclusive, list, &alt[t]);
+        for (size_t i = 0; i < n_own; i++) g4_parts_free(&own[i]);
+    }
+    free(own);
+    *out = rc ? G4_NODE_NEVER : g4_node_alt(l->g, alt, N);
+    return rc;
+}
+
 int g4_lower_one_of(struct g4_lower *l, const struct g4_parts *rest, g4_json list, g4_node *out)
 {
     struct g4_parts *branch = g4_alloc((g4_json_count(list) + 1) * sizeof *branch);
@@ -183,7 +250,8 @@ int g4_lower_one_of(struct g4_lower *l, const struct g4_parts *rest, g4_json lis
     bool exclusive = true;
     for (size_t i = 0; i < n && !rc; i++)
         for (size_t k = 0; k < i && exclusive; k++) exclusive = apart(l, &branch[i], &branch[k], 0);
-    if (!rc && (exclusive || !as_numbers(l, branch, n, out))) rc = as_alternatives(l, branch, n, exclusive, list, out);
+    if (!rc && exclusive) rc = as_alternatives(l, branch, n, true, list, out);
+    else if (!rc) rc = by_type(l, branch, n, list, out);
     for (size_t i = 0; i < n; i++) g4_parts_free(&branch[i]);
     free(branch);
     return rc;
