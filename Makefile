@@ -93,12 +93,12 @@ $(SHADERS:%=$(B)/shaders/%.spv): $(B)/shaders/%.spv: shaders/variants
 	@mkdir -p $(@D)
 	@line=$$(awk '$$1 == "$*"' shaders/variants); set -- $${line:-$* $*}; shift; src=shaders/$$1.comp; shift; \
 	$(GLSLANG) --quiet -V --target-env vulkan1.2 -I. "$$@" --depfile $(@:.spv=.d) -o $@ $$src
-$(B)/shaders/table.c: $(SHADERS:%=$(B)/shaders/%.spv) $(MADE_SPIRV:%=shaders/spirv/%.spv)
+$(B)/shaders/table.c: $(SHADERS:%=$(B)/shaders/%.spv) $(MADE_SPIRV:%=shaders/spirv/%.spv) $(wildcard shaders/*.comp)
 	@{ echo '#include "device/vulkan/shader.h"'; \
-	for f in $^; do n=$${f##*/}; n=$${n%.spv}; echo "static const uint32_t $$n[] = {"; \
+	for f in $(filter %.spv,$^); do n=$${f##*/}; n=$${n%.spv}; echo "static const uint32_t $$n[] = {"; \
 		od -An -v -tx4 $$f | sed 's/\([0-9a-f]\{8\}\) */0x\1,/g'; echo '};'; done; \
 	echo 'const struct g4_vk_shader g4_vk_shaders[] = {'; \
-	for f in $^; do n=$${f##*/}; n=$${n%.spv}; echo "{ \"$$n\", $$n, sizeof $$n },"; done; \
+	for f in $(filter %.spv,$^); do n=$${f##*/}; n=$${n%.spv}; echo "{ \"$$n\", $$n, sizeof $$n },"; done; \
 	echo '{ 0, 0, 0 } };'; } >$@
 $(B)/shaders/table.o: $(B)/shaders/table.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
@@ -187,6 +187,10 @@ bench:
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(TEST_BIN)
 	@tests/fetch-weights || true
 	tests/bench/run
+bench-gpu: # the same for a GPU: its limits, the models' shapes, start-up (BENCH_GPU=vulkan:NAME)
+	@tests/setup build
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(TEST_BIN)
+	tests/bench/run-gpu
 demo:
 	@tests/setup demo
 	@$(MAKE) --no-print-directory -j$(JOBS) all
@@ -225,7 +229,7 @@ uninstall:
 clean:
 	rm -rf build build-san build-arm
 
-.PHONY: all tests ops-static deps check check-full check-arm bench demo lint install uninstall clean FORCE
+.PHONY: all tests ops-static deps check check-full check-arm bench bench-gpu demo lint install uninstall clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(SHADERS:%=$(B)/shaders/%.d) $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(HUB_OBJ:.o=.d) $(PULL_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(CHAT_OBJ:.o=.d) $(CMD:%=$(B)/cmd/%.d) $(TEST_T:.t=.d) $(TEST_BIN:=.d) $(TEST_SO:.so=.d)
