@@ -221,7 +221,7 @@ static bool may_grow(g4_matcher *m, const char *p, size_t n, g4_state s)
 }
 
 /* Puts the tokens of a text into the queue as the tokenizer has them, up to where one could be longer than the
- * text is. */
+ * text is, or is not the text (a literal U+2581 comes back as a blank). */
 static void queue_text(g4_matcher *m, const g4_str *text, g4_state behind, bool all)
 {
     const struct g4_seg seg = { G4_SEG_DATA, text->p, text->n };
@@ -232,6 +232,7 @@ static void queue_text(g4_matcher *m, const g4_str *text, g4_state behind, bool 
         if (!all && may_grow(m, text->p + from, text->n - from, behind)) break;
         g4_str_clear(&piece);
         g4_tokenizer_piece(m->t, m->queue[keep], false, &piece);
+        if (!piece.n || piece.n > text->n - from || memcmp(piece.p, text->p + from, piece.n)) break;
         from += piece.n;
     }
     g4_str_free(&piece);

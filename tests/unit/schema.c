@@ -162,6 +162,15 @@ static void forced(void)
     const size_t k = g4_matcher_forced(m, &ids);
     for (size_t i = 0; i < k; i++) g4_tokenizer_piece(tok, ids[i], false, &s);
     ok(k && s.n >= 4 && !memcmp(s.p, "osed", 4), "the rest of a value is forced: '%s'", s.p ? s.p : "");
+    g4_matcher_free(m);
+    g4_automaton_free(a);
+    a = compile("{\"const\":\"x\xE2\x96\x81y\"}", false, NULL); /* a piece with U+2581 means a blank */
+    m = g4_matcher_new(a, pieces, tok, false);
+    for (int i = 0; i < 20 && !g4_matcher_done(m); i++) {
+        int32_t id = -1;
+        if (!go_on(m, &id)) break;
+    }
+    ok(g4_matcher_over(m), "a text that no piece spells comes out all the same: %.*s", (int)g4_matcher_text(m).n, g4_matcher_text(m).p);
     g4_str_free(&s);
     g4_matcher_free(m);
     g4_automaton_free(a);
