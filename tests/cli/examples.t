@@ -44,6 +44,12 @@ cd repo || exit 1
 run "$agent/ask" --max-tokens 6 -q --seed 4 'Who wrote the parser?'
 is 'ask: an answer' "$status $(test -s out && echo text)" '0 text'
 
+run "$agent/ask" --max-tokens 80 -q --seed 4 --tool-choice git_log --record ../made 'Who wrote the parser?'
+cp out ../answer
+is 'ask: a call that the model made' "$status $(jq -r 'select(.name) | .name' ../made | head -1)" '0 git_log'
+run "$agent/ask" --max-tokens 80 -q --seed 4 --tool-choice git_log --replay ../made 'Who wrote the parser?'
+ok '... replays byte for byte' cmp ../answer out
+
 # A batch extraction with a schema over a tree.
 run "$top/examples/extract/todos" . -q --max-tokens 200 --seed 2
 ok "todos: status $status" test "$status" = 0 -o "$status" = 1 -o "$status" = 5
