@@ -197,6 +197,13 @@ const g4_tools *g4_box_tools(const g4_box *b)
     return &b->tools;
 }
 
+bool g4_box_listing(const g4_box *b)
+{
+    for (size_t i = 0; i < b->n; i++)
+        if (g4_mcp_listing(b->server[i].mcp)) return true;
+    return false;
+}
+
 unsigned g4_box_version(const g4_box *b)
 {
     return b->version;

@@ -26,6 +26,7 @@ g4_box *g4_box_open(const struct g4_box_params *p, g4_err *err);
 void g4_box_free(g4_box *b); /* ends the servers */
 
 const g4_tools *g4_box_tools(const g4_box *b);
+bool g4_box_listing(const g4_box *b);     /* a server's tools are changing */
 unsigned g4_box_version(const g4_box *b); /* grows when the tools change */
 
 size_t g4_box_fds(const g4_box *b);                       /* most descriptors there can be */

@@ -25,7 +25,7 @@
 #include "call/mcp_result.h"
 
 enum { LINE_MAX = 64 << 20, PAGES_MAX = 1000, SHOWN_MAX = 200 };
-static const double PROBE_SECONDS = 3, GOODBYE_SECONDS = 1;
+static const double PROBE_SECONDS = 3, RELIST_SECONDS = 10, GOODBYE_SECONDS = 1;
 static const char modern[] = "2026-07-28";
 /* The first is what is asked for. */
 static const char *const legacy[] = { "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05", "2024-10-07" };
@@ -47,7 +47,7 @@ struct g4_mcp {
     bool modern, changes, relist, closing;
     char *protocol, *why;     /* why: of DEAD */
     uint64_t last_id, waiting, discover, listen; /* waiting: the request of the phase; 0: none */
-    double started, probed;
+    double started, probed, asked; /* asked: when a list was begun */
     g4_str pages;             /* declarations of the pages so far, joined by commas */
     g4_str cursor;
     unsigned n_page, version;
@@ -169,6 +169,7 @@ static void list_anew(g4_mcp *m)
     if (m->phase != READY) m->phase = LIST;
     m->relist = false;
     m->n_page = 0;
+    m->asked = now();
     g4_str_clear(&m->pages);
     g4_str_clear(&m->cursor);
     send_list(m, (g4_json){0});
@@ -509,6 +510,10 @@ void g4_mcp_step(g4_mcp *m)
     }
     if (g4_proc_out(m->proc)->n > LINE_MAX) die(m, "wrote a line longer than 64 MiB");
     if (m->phase == DISCOVER && now() - m->probed > PROBE_SECONDS) send_initialize(m);
+    if (g4_mcp_listing(m) && now() - m->asked > RELIST_SECONDS) {
+        m->waiting = 0; /* the old list holds */
+        m->relist = false;
+    }
     if (m->phase < READY && m->p.start_max > 0 && now() - m->started > m->p.start_max)
         die(m, "did not list its tools within %g s", m->p.start_max);
 }
@@ -524,6 +529,7 @@ int g4_mcp_wait_ms(const g4_mcp *m)
     double until = -1;
     if (m->phase < READY && m->p.start_max > 0) until = m->started + m->p.start_max;
     if (m->phase == DISCOVER) until = m->probed + PROBE_SECONDS;
+    if (g4_mcp_listing(m)) until = m->asked + RELIST_SECONDS;
     if (until < 0) return ms;
     const double left = 1e3 * (until - now()) + 1;
     if (ms < 0 || left < ms) ms = left < 0 ? 0 : (int)left;
@@ -539,6 +545,11 @@ enum g4_mcp_state g4_mcp_state(const g4_mcp *m, const char **why)
 const char *g4_mcp_name(const g4_mcp *m)
 {
     return m->name;
+}
+
+bool g4_mcp_listing(const g4_mcp *m)
+{
+    return m->phase == READY && (m->waiting || m->relist);
 }
 
 const char *g4_mcp_protocol(const g4_mcp *m)

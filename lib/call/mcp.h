@@ -34,6 +34,7 @@ enum g4_mcp_state g4_mcp_state(const g4_mcp *m, const char **why);
 
 /* The declarations, an array in OpenAI's shape; its number grows when they change. */
 g4_json g4_mcp_declarations(const g4_mcp *m, unsigned *version);
+bool g4_mcp_listing(const g4_mcp *m);         /* it said that they changed, and is being asked */
 const char *g4_mcp_protocol(const g4_mcp *m); /* the revision agreed on; "" before */
 
 /* Sends a call; the number is for the other two. */

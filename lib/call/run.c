@@ -388,9 +388,11 @@ void g4_run_free(g4_run *r)
     free(r);
 }
 
-/* With one call at once a record's calls keep their order. */
+/* With one call at once a record's calls keep their order.  A tool that is not there
+ * may be in the list that a server is about to give. */
 static bool must_wait(const g4_run *r, const struct job *j)
 {
+    if (r->p.box && !r->p.replay && g4_box_listing(r->p.box) && !g4_tools_find(tools_of(r), j->c.name)) return true;
     if (r->p.jobs > 1) return false;
     for (const struct job *e = r->first; e != j; e = e->next)
         if (e->c.record == j->c.record && e->state != DONE) return true;
@@ -477,7 +479,7 @@ int g4_run_wait_ms(const g4_run *r)
             const double left = 1e3 * (j->started + r->p.time_max - now()) + 1;
             sooner(&ms, left < 0 ? 0 : left > 1e9 ? 1000000000 : (int)left);
         }
-        if (j->state == NEW || j->state == DONE) ms = must_wait(r, j) ? ms : 0;
+        if (j->state == DONE || (j->state == NEW && !must_wait(r, j))) ms = 0;
         if (j->state == READY && r->running < r->p.jobs) ms = 0;
         if (j->state == WANTS_ANSWER && !r->asked) ms = 0;
     }

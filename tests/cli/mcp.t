@@ -44,6 +44,30 @@ run "$call" --mcp one.json --sandbox <in
 if grep -q 'cannot be used here' err; then skip 'a server in the sandbox' 'no user namespaces'
 else is 'a server in the sandbox' "$(answer 0)" 'me in /usr'; fi
 
+# A call that adds a tool, and a call of that tool behind it.
+cat >grows <<'END'
+#!/bin/sh
+answer() { printf '{"jsonrpc":"2.0","id":%s,"result":%s}\n' "$id" "$1"; }
+list='{"name":"more","inputSchema":{"type":"object"}}'
+while IFS= read -r line; do
+    id=${line#*'"id":'}; id=${id%%,*}
+    case $line in
+    *server/discover*) answer '{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{"listChanged":true}}}' ;;
+    *tools/list*) sleep 0.2; answer "{\"tools\":[$list]}" ;;
+    *'"name":"more"'*)
+        list="$list,{\"name\":\"late\",\"inputSchema\":{\"type\":\"object\"}}"
+        printf '{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}\n'
+        answer '{"content":[{"type":"text","text":"there is more"}]}' ;;
+    *tools/call*) answer '{"content":[{"type":"text","text":"late"}]}' ;;
+    esac
+done
+END
+chmod +x grows
+turn more '{}' late '{}' never '{}' >more.jsonl
+run timeout 20 "$call" -q --mcp ./grows <more.jsonl
+is 'list_changed: a tool that came in between' "$(answer 0), $(answer 1), $(answer 2)" \
+    "there is more, late, {\"error\":\"there is no tool 'never'; there is more, late\"}"
+
 # ---- public servers ------------------------------------------------------------------
 servers=$user_cache/g4-test/mcp/node_modules/@modelcontextprotocol
 if ! XDG_CACHE_HOME=$user_cache "$top/tests/fetch-mcp" 2>why; then
