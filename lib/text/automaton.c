@@ -7,7 +7,7 @@
 #include "base/hash.h"
 #include "text/automaton_impl.h"
 
-enum { UNKNOWN = UINT32_MAX, MAX_DEPTH = 2000, MAX_STATES = 200000, MAX_ROWS = 40000, MAX_FRAMES = 1000000 };
+enum { UNKNOWN = UINT32_MAX, MAX_STATES = 100000, MAX_ROWS = 20000, MAX_FRAMES = 500000 };
 
 /* ---- tables --------------------------------------------------------------------- */
 

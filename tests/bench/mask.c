@@ -1,4 +1,4 @@
-/* bench/mask [-v VOCABULARY] [-n TOKENS] [FILE]: the cost of constraining, on the
+/* bench/mask [FILE]: the cost of constraining, on the
  * real-world schemas of tests/data/schema with the real vocabulary: compiling each,
  * and the mask of every step while their valid documents are written token by token,
  * each time on an automaton that has seen nothing yet.

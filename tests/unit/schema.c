@@ -209,6 +209,31 @@ static void rollback(void)
     g4_automaton_free(a);
 }
 
+/* More states than are kept: they are forgotten, and what matters is found again from the text. */
+static void forgetting(void)
+{
+    static char text[30002] = "\"";
+    g4_automaton *a = compile("{\"type\":\"string\",\"maxLength\":40000}", false, NULL);
+    g4_matcher *m = g4_matcher_new(a, pieces, tok, false), *early = g4_matcher_new(a, pieces, tok, false);
+    int32_t id = g4_tokenizer_find(tok, "a", 1);
+    memset(text + 1, 'a', 30000);
+    g4_matcher_bytes(early, "\"ab", 3);
+    g4_matcher_bytes(m, text, 30001);
+    for (int i = 0; i < 3 && id >= 0; i++) g4_matcher_accept(m, id);
+    const unsigned age = g4_automaton_age(a);
+    g4_matcher_mask(m, bits, pieces->n_vocab);
+    const bool forgot = g4_automaton_age(a) != age;
+    g4_matcher *fresh = g4_matcher_new(a, pieces, tok, false);
+    g4_matcher_bytes(fresh, "\"ab", 3);
+    ok(forgot && same_mask(early, fresh) && g4_matcher_bytes(early, "\"", 1) && g4_matcher_done(early), "an automaton that grew too large forgets, its matchers do not");
+    g4_matcher_rollback(m, 3);
+    ok(g4_matcher_bytes(m, "\"", 1) && g4_matcher_done(m) && g4_matcher_text(m).n == 30002, "... nor do they forget what was taken back");
+    g4_matcher_free(m);
+    g4_matcher_free(early);
+    g4_matcher_free(fresh);
+    g4_automaton_free(a);
+}
+
 /* As many tokens as there are: the value is whole all the same. */
 static void limits(void)
 {
@@ -328,6 +353,7 @@ int main(void)
     texts();
     forced();
     rollback();
+    forgetting();
     limits();
     calls();
     cache();
