@@ -80,6 +80,7 @@ static VkCommandBuffer record(struct rig *r, const char *shader, uint32_t n, uin
     const struct bench_args a = { n };
     const struct g4_vk_pipe_key key = { .shader = shader, .n_spec = 1, .spec = { GROUP }, .n_bind = 2, .args = sizeof a };
     struct g4_vk_pipe *pipe = g4_vk_pipe(vk, &key);
+    g4_vk_pipe_want(pipe);
     if (g4_vk_pipes_make(vk, &err)) give_up(&err);
     const VkCommandBufferAllocateInfo one = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = r->pool,
                                               .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY, .commandBufferCount = 1 };

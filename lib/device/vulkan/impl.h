@@ -68,6 +68,7 @@ struct g4_vk_inner {           /* see the files that own each part */
 
 void g4_vk_cache_open(struct g4_vk *vk);
 void g4_vk_cache_close(struct g4_vk *vk);  /* writes it when it grew */
+void g4_vk_pipe_want(struct g4_vk_pipe *p); /* the next g4_vk_pipes_make makes it */
 int g4_vk_pipes_make(struct g4_vk *vk, g4_err *err);
 void g4_vk_pipes_free(struct g4_vk *vk);
 VkDescriptorSetLayout g4_vk_set_layout(struct g4_vk *vk, uint32_t n_bind);

@@ -23,11 +23,22 @@ struct g4_vk_pipe {
     VkPipelineLayout layout;
     VkPipeline pipeline;
     VkResult res;
+    bool wanted;
 };
 
 VkPipeline g4_vk_pipe_handle(const struct g4_vk_pipe *p)
 {
     return p->pipeline;
+}
+
+void g4_vk_pipe_want(struct g4_vk_pipe *p)
+{
+    p->wanted = true;
+}
+
+static bool missing(const struct g4_vk_pipe *p)
+{
+    return p->wanted && !p->pipeline;
 }
 
 VkPipelineLayout g4_vk_pipe_layout(const struct g4_vk_pipe *p)
@@ -125,7 +136,7 @@ static void *make_some(void *arg)
     struct work *w = arg;
     for (;;) {
         pthread_mutex_lock(&w->lock);
-        while (w->next < w->vk->in->n_pipe && w->vk->in->pipe[w->next]->pipeline) w->next++;
+        while (w->next < w->vk->in->n_pipe && !missing(w->vk->in->pipe[w->next])) w->next++;
         const size_t i = w->next++;
         pthread_mutex_unlock(&w->lock);
         if (i >= w->vk->in->n_pipe) return NULL;
@@ -133,19 +144,20 @@ static void *make_some(void *arg)
     }
 }
 
-/* Makes what is missing, on two threads where there are two cores. */
+/* Makes what is wanted and missing, on two threads where there are two cores. */
 int g4_vk_pipes_make(struct g4_vk *vk, g4_err *err)
 {
     struct work w = { .vk = vk, .lock = PTHREAD_MUTEX_INITIALIZER };
     pthread_t other;
-    size_t missing = 0;
-    for (size_t i = 0; i < vk->in->n_pipe; i++) missing += !vk->in->pipe[i]->pipeline;
-    const bool two = missing > 1 && g4_cpu_count() > 1 && !pthread_create(&other, NULL, make_some, &w);
+    size_t n = 0;
+    for (size_t i = 0; i < vk->in->n_pipe; i++) n += missing(vk->in->pipe[i]);
+    if (!n) return 0;
+    const bool two = n > 1 && g4_cpu_count() > 1 && !pthread_create(&other, NULL, make_some, &w);
     make_some(&w);
     if (two) pthread_join(other, NULL);
     for (size_t i = 0; i < vk->in->n_pipe; i++) {
         const struct g4_vk_pipe *p = vk->in->pipe[i];
-        if (p->pipeline) continue;
+        if (!missing(p)) continue;
         char what[128];
         snprintf(what, sizeof what, "making the pipeline '%s'", p->key.shader);
         return g4_vk_fail(vk, p->res ? p->res : VK_ERROR_UNKNOWN, what, err);

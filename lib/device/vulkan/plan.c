@@ -273,7 +273,6 @@ static int make_plan(struct g4_vk_plan *p, g4_err *err)
     int rc = take_buffers(p, err);
     if (!rc) rc = prepare_ops(p, err);
     if (!rc) rc = take_scratch(p, err);
-    if (!rc) rc = g4_vk_pipes_make(vk, err);
     return rc ? rc : make_sets(p, err);
 }
 
@@ -364,12 +363,18 @@ static void bind(struct recorder *c, size_t at)
     if (d->n_args) fn->CmdPushConstants(c->cb, layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, d->n_args, d->args);
 }
 
+/* Is dispatch `at` one of a bucket's? */
+static bool taken(const struct g4_vk_dispatch *d, const uint32_t bucket[G4_RANGE_N], uint32_t flags)
+{
+    const uint32_t rows = bucket[d->grid.range];
+    return rows && rows >= d->grid.lo && (!d->grid.hi || rows <= d->grid.hi) && (!d->grid.flag || (flags & d->grid.flag));
+}
+
 /* One dispatch, in as many pieces along y, each in its own command buffer, as its cost asks for. */
 static void record(struct recorder *c, size_t at)
 {
     const struct g4_vk_dispatch *d = &c->p->list[at];
     const uint32_t rows = c->r->rows[d->grid.range];
-    if (!rows || rows < d->grid.lo || (d->grid.hi && rows > d->grid.hi)) return;
     const uint32_t x = d->grid.x ? d->grid.x : 1, z = d->grid.z ? d->grid.z : 1, y = d->grid.tile ? (rows + d->grid.tile - 1) / d->grid.tile : 1;
     const double cost = d->cost * rows;
     uint32_t pieces = cost > c->most ? (uint32_t)(cost / c->most) + 1 : 1;
@@ -392,6 +397,9 @@ static void record(struct recorder *c, size_t at)
 
 static struct g4_vk_recorded *record_all(struct g4_vk_plan *p, const uint32_t rows[G4_RANGE_N], uint32_t flags, g4_err *err)
 {
+    for (size_t i = 0; i < p->n_list; i++) /* the pipelines of this bucket alone: start-up is short */
+        if (taken(&p->list[i], rows, flags)) g4_vk_pipe_want(p->list[i].pipe);
+    if (g4_vk_pipes_make(p->vk, err)) return NULL;
     struct g4_vk_recorded *r = g4_alloc(sizeof *r);
     memcpy(r->rows, rows, sizeof r->rows);
     r->flags = flags;
@@ -400,7 +408,7 @@ static struct g4_vk_recorded *record_all(struct g4_vk_plan *p, const uint32_t ro
     c.touched = g4_alloc(c.n_res);
     begin(&c);
     for (size_t i = 0; i < p->n_list && !c.res; i++)
-        if (!(p->list[i].grid.flag && !(flags & p->list[i].grid.flag))) record(&c, i);
+        if (taken(&p->list[i], rows, flags)) record(&c, i);
     end(&c);
     free(c.touched);
     if (!c.res) return r;

@@ -135,7 +135,7 @@ struct g4_vk_pipe_key {
     uint32_t args;             /* bytes of push constants */
     uint32_t subgroup;         /* required subgroup size, with full subgroups; 0: any */
 };
-struct g4_vk_pipe;             /* made, with all others that are missing, when the plan is complete */
+struct g4_vk_pipe;             /* made when the first bucket that uses it is recorded */
 
 /* Never NULL; a shader that does not exist is a bug of ours. */
 struct g4_vk_pipe *g4_vk_pipe(struct g4_vk *vk, const struct g4_vk_pipe_key *key);
