@@ -46,8 +46,11 @@ static uint32_t read_gqa(const g4_weights *w)
     return (uint32_t)(head / kv);
 }
 
-static void plan_gguf(struct g4_convert_plan *c)
+static int plan_gguf(struct g4_convert_plan *c, g4_err *err)
 {
+    g4_sv arch;
+    if (c->recipe && g4_dtype_get((uint32_t)c->recipe->base)->is_block && g4_kv_str(g4_weights_kv(c->w, "general.architecture"), &arch) && g4_sv_eq(arch, "clip"))
+        return g4_fail(err, G4_EUNSUP, "'%s' is a projector of images or sound, which stays as it is", c->p->from);
     for (size_t i = 0; i < g4_weights_kv_count(c->w); i++) {
         const g4_kv *kv = g4_weights_kv_at(c->w, i);
         if (!g4_sv_has_prefix(kv->key, "split.") && !g4_sv_eq(kv->key, "general.alignment")) g4_gguf_kv(c->out, kv);
@@ -62,6 +65,7 @@ static void plan_gguf(struct g4_convert_plan *c)
     }
     c->model.n_layer = (uint32_t)(last + 1);
     c->model.gqa = read_gqa(c->w);
+    return G4_OK;
 }
 
 static int check_source(const struct g4_convert_plan *c, g4_err *err)
@@ -305,8 +309,7 @@ static int convert(struct g4_convert_plan *c, struct g4_convert_report *report, 
 
     c->w = g4_weights_open(c->p->from, 0, err);
     if (!c->w) return err && err->code ? err->code : G4_EFORMAT;
-    if (g4_weights_is_gguf(c->w)) plan_gguf(c);
-    else if ((e = g4_convert_folder(c, err))) return e;
+    if ((e = g4_weights_is_gguf(c->w) ? plan_gguf(c, err) : g4_convert_folder(c, err))) return e;
     if ((e = choose_types(c, err)) || (e = check_source(c, err))) return e;
     if (c->p->imatrix && !(m = g4_imatrix_open(c->p->imatrix, err))) return err && err->code ? err->code : G4_EFORMAT;
     if (m) e = attach_importance(c, m, err);

@@ -64,4 +64,15 @@ ok "and no file, whole or part" sh -c '! ls | grep -q nan'
 is "no room: status" "$?" 4
 like "no room: the message" "$(cat err)" "cannot make room"
 ok "no room: nothing is left" sh -c '! ls | grep -q full'
+
+# Memory stays small beside a file of half a gigabyte.
+weights=$user_cache/g4-test/gemma3-270m.gguf
+if [ -f "$weights" ] && [ -x "$build/tests/bench/spawn" ]; then
+    mb=$("$build/tests/bench/spawn" -m "$pull" -q --convert "$weights" --to big.gguf --quantize bf16 --requantize | awk '$1 == "anon_mb" { print int($2) }')
+    is "half a gigabyte is written" "$(($(wc -c <big.gguf) / 1000000))" 542
+    ok "in ${mb:-?} MB of memory of its own (bound 64)" test "${mb:-99}" -lt 64
+    rm -f big.gguf
+else
+    skip "memory" "no Gemma 3 270M (tests/fetch-weights), or no tests/bench/spawn"
+fi
 done_testing
