@@ -11,7 +11,7 @@
 
 #include "hub/fetch_impl.h"
 
-enum { REFUSAL_MAX = 64 << 10, PROGRESS_THAT_COUNTS = 256 << 10, RESOLVE_MAX = 2, RESTART_MAX = 2 };
+enum { REFUSAL_MAX = 64 << 10, PROGRESS_THAT_COUNTS = 256 << 10, RESOLVE_MAX = 2, RESTART_MAX = 2, PATIENCE = 5 };
 
 /* Why this lane cannot go on; the first reason counts. */
 static void stop(struct lane *l, enum verdict v, enum g4_hub_why why, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
@@ -461,7 +461,7 @@ static void again(struct lane *l, long status)
         return;
     }
     double delay = tries ? g4_net_delay(h, tries, l->easy, &l->head) : 0;
-    if (delay > 0) g4_log(G4_LOG_VERBOSE, "%s; again in %.1f s", l->err.msg, delay);
+    if (delay > 0) g4_log(delay < PATIENCE ? G4_LOG_VERBOSE : G4_LOG_INFO, "%s; again in %.1f s", l->err.msg, delay);
     const double ready = g4_fetch_now() + delay;
     if (status == 429 || status == 503) j->pause = ready;
     if (j->state == JOB_STREAM) { /* nothing can be continued */

@@ -15,7 +15,7 @@
 #include "base/hash.h"
 #include "hub/impl.h"
 
-enum { CONNECT_MS = 15000, CALL_S = 60, DELAY_MAX = 30, RETRY_AFTER_MAX = 600, CLEAN_MAX = 500 };
+enum { CONNECT_MS = 15000, CALL_S = 60, DELAY_MAX = 30, RETRY_AFTER_MAX = 600, PATIENCE = 5, CLEAN_MAX = 500 };
 
 const char g4_net_proxy_login[] = "the proxy wants a user name and a password (--proxy http://USER:PASSWORD@HOST)";
 static const char agent[] = "g4-pull/" G4_VERSION;
@@ -415,6 +415,7 @@ static CURLcode perform(struct g4_hub *h, const struct g4_call *c, struct readin
     }
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, list);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)CALL_S);
+    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, 0L); /* a server may have to think */
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, why);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_head);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, r);
@@ -493,7 +494,7 @@ int g4_net_call(struct g4_hub *h, const struct g4_call *c, struct g4_answer *a, 
             rc = network_failed(h, a, code, why, err);
         } else {
             const double delay = g4_net_delay(h, tries, h->api, &a->head);
-            g4_log(G4_LOG_VERBOSE, "'%.200s': %s, again in %.1f s", a->url, code ? curl_easy_strerror(code) : "the server is busy", delay);
+            g4_log(delay < PATIENCE ? G4_LOG_VERBOSE : G4_LOG_INFO, "'%.200s': %s, again in %.1f s", a->url, code ? curl_easy_strerror(code) : "the server is busy", delay);
             g4_net_sleep(delay);
         }
     }

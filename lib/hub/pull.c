@@ -247,6 +247,12 @@ static int make_folders(struct g4_hub *h, g4_err *err)
         if (g4_mkdirs(s.p, 0755, err)) rc = g4_hub_fail(h, G4_HUB_IO, err, "no store");
         g4_str_free(&s);
     }
+    /* Paths that are told are absolute, whatever G4_STORE says. */
+    char *real = rc ? NULL : realpath(h->root, NULL);
+    if (real) {
+        free(h->root);
+        h->root = real;
+    }
     return rc;
 }
 

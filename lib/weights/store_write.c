@@ -14,6 +14,7 @@
 
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "weights/place.h"
 
@@ -385,6 +386,11 @@ static void remove_view(const char *dir, int depth)
     rmdir(dir);
 }
 
+static void say_waiting(const char *name)
+{
+    g4_log(G4_LOG_INFO, "a pull is running; waiting for its end");
+}
+
 int g4_store_remove(const char *name, uint64_t *freed, g4_err *err)
 {
     char *root = g4_store_root(), *escaped = g4_store_escape(name);
@@ -398,7 +404,7 @@ int g4_store_remove(const char *name, uint64_t *freed, g4_err *err)
     if (!rc) {
         g4_err why = {0};
         digests_of(file.p, &s.only, &why); /* a broken one is removed too */
-        fd = g4_store_lock(root, "store", true, true, NULL, err);
+        fd = g4_store_lock(root, "store", true, true, say_waiting, err);
         if (fd < 0) rc = G4_EIO;
     }
     if (!rc && unlink(file.p)) rc = g4_fail_errno(err, G4_EIO, "cannot remove '%s'", file.p);
@@ -427,7 +433,7 @@ int g4_store_gc(uint64_t *freed, size_t *n, g4_err *err)
         free(root);
         return 0;
     }
-    const int fd = g4_store_lock(root, "store", true, true, NULL, err);
+    const int fd = g4_store_lock(root, "store", true, true, say_waiting, err);
     int rc = fd < 0 ? G4_EIO : each_entry(root, "manifests", mark, &s, err);
     if (!rc) rc = each_entry(root, "blobs", sweep_blob, &s, err);
     if (!rc) rc = each_entry(root, "tmp", sweep_partial, &s, err);

@@ -10,6 +10,8 @@ gguf "$served/model/mmproj-m-F16.gguf" 100000 3 clip
 gguf "$served/model/mtp-m.gguf" 60000 4 gemma4_mtp
 gguf "$served/small/s.gguf" 500000 5
 gguf "$served/other/llama.gguf" 200000 6 llama
+gguf "$served/large/llama.gguf" 40000000 6 llama
+head -c 40000000 "$served/large/llama.gguf" | tr 'G' 'J' >"$served/large/junk-Q8_0.gguf"
 mkdir -p "$served/split/BF16" "$served/folder/1_Pooling" "$served/folder/onnx"
 gguf "$served/split/BF16/x-BF16-00001-of-00002.gguf" 200000 7
 gguf "$served/split/BF16/x-BF16-00002-of-00002.gguf" 200000 8
@@ -65,6 +67,9 @@ run "$pull" --dry-run ok/model:Q4_0
 is '--dry-run: role, size, name, address' "$(cut -f1-3 out)" "$(printf 'model\t300032 bytes\tm-Q4_0.gguf')"
 is '--dry-run fetches nothing' "$(find "$G4_STORE" -type f 2>/dev/null)" ''
 
+(cd "$tmp" && G4_STORE=relative "$pull" --print-path hf:ok/small 2>/dev/null) >path
+is 'a relative store: the path is absolute' "$(cat path)" "$tmp/relative/blobs/sha256-$(sha "$small")"
+
 # ---- one misbehaviour each ----------------------------------------------------------------
 gets 'ranges ignored: the whole file in one piece' norange/model:Q8_0 "$big"; empty_store
 gets 'a false Content-Range: in one piece' badrange/model:Q8_0 "$big"; empty_store
@@ -98,6 +103,9 @@ fails 'taken down' disabled/small 3 gated 'disabled'
 fails 'something that is no JSON' html/small 4 network 'not JSON'
 fails 'nobody listens' ok/small 4 network 'cannot reach' --retry 1 --proxy http://127.0.0.1:1
 fails 'another architecture' ok/other 3 format "is a 'llama' model"
+fails 'another architecture, in a large file' slow/large/llama.gguf 3 format "is a 'llama' model"
+is 'is known by its header, long before its end' "$(grep -c '"verify"' out)$(ls "$G4_STORE/tmp" | grep -c "$(sha "$served/large/llama.gguf")")" 00
+fails 'no GGUF at all, in a large file' slow/large/junk-Q8_0.gguf 3 format 'not a GGUF file'
 fails 'no sidecar' ok/small 3 not_found 'no projector' --with media
 fails 'a pin that does not fit' ok/small 3 integrity 'the pin wants' --pin "sha256:$(sha "$big")"
 gets 'a pin that fits' ok/small "$small" --pin "sha256:$(sha "$small")"; empty_store
