@@ -360,6 +360,16 @@ static void count_values(const struct g4_convert_plan *c, uint64_t *all, uint64_
     }
 }
 
+/* Everything is there and of the right shape, or what is not is said before a long run. */
+static int check_whole(const char *path, g4_err *err)
+{
+    g4_err why = {0};
+    g4_model *m = g4_model_open(path, false, &why);
+    if (!m) return g4_fail(err, why.code ? why.code : G4_EFORMAT, "'%s': %s", path, why.msg);
+    g4_model_free(m);
+    return G4_OK;
+}
+
 int g4_convert_folder(struct g4_convert_plan *c, g4_err *err)
 {
     struct g4_hparams hp = {0};
@@ -370,7 +380,7 @@ int g4_convert_folder(struct g4_convert_plan *c, g4_err *err)
     const g4_json config = g4_weights_json(c->w, "config.json", err);
     if (g4_json_type(g4_json_get(config, "quantization_config")) == G4_JSON_OBJECT)
         return g4_fail(err, G4_EUNSUP, "'%s' is quantised already (quantization_config): only float checkpoints can be converted", c->p->from);
-    if ((e = g4_hparams_hf(c->w, &hp, &c->arena, err))) return e;
+    if ((e = check_whole(c->p->from, err)) || (e = g4_hparams_hf(c->w, &hp, &c->arena, err))) return e;
     const char *prefix = g4_bind_prefix(c->w);
     snprintf(name, sizeof name, "%sembed_tokens.weight", prefix);
     const g4_tensor *table = g4_weights_find(c->w, name);

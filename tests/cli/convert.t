@@ -59,6 +59,12 @@ printf '\300\177' | dd of=bad/model.safetensors bs=1 seek=$((size - 2)) conv=not
 refused "a NaN" 3 "holds -*nan in row" --convert bad --to nan.gguf --quantize q8_0
 ok "and no file, whole or part" sh -c '! ls | grep -q nan'
 
+# A folder that lacks what its config.json promises.
+cp "$folder/model.safetensors" bad/
+sed -i 's/"num_hidden_layers": *[0-9]*/"num_hidden_layers": 7/; s/"layer_types"/"types"/' bad/config.json
+refused "a layer that is not there" 3 "layers.6" --convert bad --to short.gguf
+ok "and no file" sh -c '! ls | grep -q short'
+
 # A full disk: said before the work, and nothing is left.
 (ulimit -f 8; "$pull" --convert "$folder" --to full.gguf >out 2>err)
 is "no room: status" "$?" 4
