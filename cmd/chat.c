@@ -185,9 +185,11 @@ static int answer(struct g4_chat *c, g4_err *err)
 
 /* ---- tool calls ---------------------------------------------------------- */
 
-/* Nothing is run here: whoever sits at the terminal says what the calls gave. */
+/* Nothing is run here: whoever sits at the terminal says what the calls gave.
+ * False: there are none, or no answer to them is wanted. */
 static bool ask_results(struct g4_chat *c)
 {
+    enum g4_line_end end = G4_LINE_TEXT;
     char *last = c->talk.n ? g4_strdup(c->talk.message[c->talk.n - 1]) : NULL;
     const g4_json calls = last ? g4_json_get((g4_json){ last, strlen(last) }, "tool_calls") : (g4_json){0};
     bool any = false;
@@ -198,16 +200,16 @@ static bool ask_results(struct g4_chat *c)
         g4_str_addf(&shown, "%s %s\n", name ? name : "?", arguments ? arguments : "{}");
         g4_term_put(2, shown.p, shown.n);
         g4_str_free(&shown);
-        const enum g4_line_end end = g4_line_read("result> ", &text);
-        if (end != G4_LINE_TEXT) c->ended = true;
-        g4_talk_result(&c->talk, it.value, *text ? text : "{\"error\":\"the call was refused\"}");
+        if (end == G4_LINE_TEXT) end = g4_line_read("result> ", &text);
+        g4_talk_result(&c->talk, it.value, end == G4_LINE_TEXT && *text ? text : "{\"error\":\"the call was refused\"}");
         any = true;
         free(text);
         free(arguments);
         free(name);
     }
     free(last);
-    return any && !c->ended;
+    c->ended |= end == G4_LINE_END || end == G4_LINE_FAILED;
+    return any && end == G4_LINE_TEXT;
 }
 
 /* ---- the session --------------------------------------------------------- */
@@ -267,7 +269,7 @@ static int session(struct g4_chat *c, g4_err *err)
         const enum g4_line_end end = g4_line_read("> ", &text);
         if (end == G4_LINE_FAILED) rc = g4_fail_errno(err, G4_EIO, "cannot read standard input");
         else if (end == G4_LINE_END) c->ended = true;
-        else rc = line(c, text, err);
+        else if (end == G4_LINE_TEXT) rc = line(c, text, err);
         free(text);
     }
     return rc;

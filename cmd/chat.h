@@ -46,9 +46,9 @@ g4_json g4_talk_last(const struct g4_talk *t, const char *member); /* of the las
 void g4_line_open(void);
 void g4_line_close(void); /* keeps the history */
 
-enum g4_line_end { G4_LINE_TEXT, G4_LINE_END, G4_LINE_FAILED };
+enum g4_line_end { G4_LINE_TEXT, G4_LINE_END, G4_LINE_GIVEN_UP, G4_LINE_FAILED };
 /* One entry: several lines when they were pasted, continued by a backslash, or
- * typed with Alt-Enter.  *text is the caller's.  An interrupt clears the line. */
+ * typed with Alt-Enter.  *text is the caller's.  GIVEN_UP: an interrupt came. */
 enum g4_line_end g4_line_read(const char *prompt, char **text);
 void g4_line_remember(const char *text);
 

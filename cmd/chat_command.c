@@ -135,6 +135,11 @@ static void put_options(const g4_options *o, g4_str *s)
         if (o->set & list[i].bit) put_number(s, list[i].name, list[i].v, list[i].whole);
     if (o->set & G4_OPT_THINK && o->think > 0) put_number(s, "think", o->think, true);
     else if (o->set & G4_OPT_THINK) g4_str_addf(s, "%s\"think\":%s", s->p[s->n - 1] == '{' ? "" : ",", o->think ? "true" : "false");
+    if (o->set & G4_OPT_COMPACT) g4_str_addf(s, "%s\"compact\":%s", s->p[s->n - 1] == '{' ? "" : ",", o->compact ? "true" : "false");
+    if (o->set & G4_OPT_TOOL_CHOICE) {
+        g4_str_addf(s, "%s\"tool_choice\":", s->p[s->n - 1] == '{' ? "" : ",");
+        g4_json_put_str(s, o->tool_choice, strlen(o->tool_choice));
+    }
     if (o->set & G4_OPT_STOP) g4_str_addf(s, "%s\"stop\":%s", s->p[s->n - 1] == '{' ? "" : ",", o->stop_json);
     g4_str_addc(s, '}');
 }
@@ -224,6 +229,15 @@ static enum g4_chat_next do_save(struct g4_chat *c, const char *rest)
     return G4_CHAT_READ;
 }
 
+/* A text that the record's options brought, into memory that lives as long as the run. */
+static const char *keep_text(struct g4_chat *c, const char *text, const char *had)
+{
+    if (!text || text == had) return had;
+    const char *kept = g4_arena_strndup(&c->r->keep, text, strlen(text));
+    free((char *)text);
+    return kept;
+}
+
 static enum g4_chat_next do_load(struct g4_chat *c, const char *rest)
 {
     g4_err err = {0};
@@ -239,8 +253,8 @@ static enum g4_chat_next do_load(struct g4_chat *c, const char *rest)
         g4_tool_error("%s", err.msg);
         free(name);
     } else {
-        if (options.stop_json && options.stop_json != c->options.stop_json)
-            options.stop_json = g4_arena_strndup(&c->r->keep, options.stop_json, strlen(options.stop_json));
+        options.stop_json = keep_text(c, options.stop_json, c->options.stop_json);
+        options.tool_choice = keep_text(c, options.tool_choice, c->options.tool_choice);
         c->options = options;
         fprintf(stderr, "%zu messages from %s%s\n", c->talk.n, name,
                 g4_json_is(g4_talk_last(&c->talk, "role"), "assistant") ? "" : " (/retry answers the last one)");

@@ -295,8 +295,8 @@ enum g4_line_end g4_line_read(const char *prompt, char **text)
         bool interrupted = false;
         end = terminal ? read_edited(more ? "... " : prompt, &s, &interrupted) : read_plain(&s);
         if (interrupted) {
-            g4_str_clear(&s);
-            continue;
+            end = G4_LINE_GIVEN_UP;
+            break;
         }
         if (end != G4_LINE_TEXT && more) end = G4_LINE_TEXT; /* what stood before it counts */
         else if (end == G4_LINE_TEXT && goes_on(&s)) continue;

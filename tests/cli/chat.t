@@ -105,7 +105,7 @@ keys 'one \' Enter
 keys 'two' Enter
 sleep 0.3
 keys '/save paste.jsonl' Enter
-wait_for sh -c 'jq -e ".messages | length == 6" paste.jsonl'
+wait_for sh -c 'jq -e ".messages | length == 6" paste.jsonl >/dev/null'
 is 'a backslash goes on in the next line' "$(jq -r '.messages[-2].content' paste.jsonl)" 'one 
 two'
 keys Up Up
@@ -134,6 +134,38 @@ wait_for test -s again.jsonl
 is '/retry answers again, otherwise' "$(jq -c '[.messages[].role]' again.jsonl) $(cmp -s stopped.jsonl again.jsonl; echo $?)" '["user","assistant"] 1'
 keys C-d
 wait_for ended
+
+# Calls: the results come from whoever sits there.
+start --tools decl.json --tool-choice required
+keys 'What time is it' Enter
+ok 'a call is shown' shown '^clock {}'
+ok '... and its result asked for' shown '^result> '
+keys 'noon' Enter
+results() { [ "$(screen | grep -c '^result> ')" -ge "$1" ]; }
+ok '... after which the model goes on' wait_for results 2
+keys C-c
+ok 'Ctrl-C refuses it' wait_for prompts 2
+keys '/save calls.jsonl' Enter
+wait_for test -s calls.jsonl
+is 'the record has calls and results' "$(jq -c '[.messages[0:3][].role, .messages[2].content, .messages[2].name, .messages[-1].content]' calls.jsonl)" \
+    '["user","assistant","tool","noon","clock","{\"error\":\"the call was refused\"}"]'
+keys C-d
+wait_for ended
+
+# Other signals: the terminal is left as it was.
+mux kill-session -t t
+mux new-session -d -s t -x 90 -y 50 "cd '$tmp' && PS1='\$ ' sh"
+keys "stty -a | tail -1 >stty.before; '$gen' --seed 1; stty -a | tail -1 >stty.after" Enter
+shown 'Ctrl-D ends'
+keys 'half a line'
+shown '^> half a line'
+keys C-z
+sleep 0.2
+keys fg Enter
+ok 'Ctrl-Z and fg: the line is there again' shown '^> half a line'
+kill -TERM "$(ps -o pid=,args= -A | awk -v g="$gen" '$2 == g && $3 == "--seed" { print $1 }')"
+wait_for test -s stty.after
+is 'SIGTERM: the terminal is as it was' "$(cat stty.after)" "$(cat stty.before)"
 
 # What a turn computes: what follows the last full block that it has in common with those before.
 system='Answer briefly and to the point, and never say anything about the weather, whatever is asked of you today.'
