@@ -223,6 +223,7 @@ int main(void)
         many();
         sandbox();
         done_testing();
+        fflush(stdout);
         _exit(tap_failed != 0);
     }
     int status;
