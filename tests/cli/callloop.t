@@ -90,7 +90,7 @@ opts='-q --max-tokens 14 --temperature 1.3 --seed 11'
 # ---- events and the budget ------------------------------------------------------------------
 run "$call" --loop -d cpu $opts --tools tools --system 'You add.' --events=events <asks.jsonl
 ok '--events=FILE leaves the records alone' cmp want.cpu out
-ok '... every event is JSON' jq -e . events >/dev/null
+ok '... every event is JSON' sh -c 'jq -e . events >/dev/null'
 is '... of these kinds' "$(jq -r .event events | sort -u | paste -sd,)" done,result,start,text
 is '... one end a record' "$(jq -c 'select(.event == "done") | .record' events | sort -n | paste -sd,)" 0,1,2,3,4,5,6,7
 is '... the pieces make the texts' "$(jq -s -c 'map(select(.event == "text")) | group_by(.record) | map(map(.text) | add | gsub("\\s+$"; ""))' events)" \
