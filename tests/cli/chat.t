@@ -160,7 +160,7 @@ shown 'Ctrl-D ends'
 keys 'half a line'
 shown '^> half a line'
 keys C-z
-sleep 0.2
+shown Stopped
 keys fg Enter
 ok 'Ctrl-Z and fg: the line is there again' shown '^> half a line'
 kill -TERM "$(ps -o pid=,args= -A | awk -v g="$gen" '$2 == g && $3 == "--seed" { print $1 }')"
