@@ -61,7 +61,7 @@ static struct g4_opt table[] = {
     SAME("tool-choice"), SAME("compact"), SAME("system"),
 
     TITLE("Model and device (--loop)"),
-    SAME("model"), SAME("device"), SAME("threads"), SAME("context"), SAME("parallel"), SAME("kv-type"), SAME("fast-bf16"),
+    SAME("model"), SAME("device"), SAME("gpu-layers"), SAME("threads"), SAME("context"), SAME("parallel"), SAME("kv-type"), SAME("fast-bf16"),
 
     TITLE("Input and output"),
     SAME("jsonl"), SAME("no-stdin"), SAME("input"), SAME("output"), SAME("arg"), SAME("argjson"), SAME("slurpfile"),
