@@ -477,7 +477,7 @@ int g4_vk_plan_run(g4_device *d, g4_plan *plan, const g4_step_buf *step, g4_err 
     if (!rc) rc = g4_vk_step_pack(p, step, rows, &flags, err);
     if (rc) return rc;
     struct g4_vk_recorded *r = recorded_for(p, rows, flags, err);
-    if (!r) return G4_EDEVICE;
+    if (!r) return err && err->code ? err->code : G4_EDEVICE;
     const double begin = g4_vk_seconds();
     for (uint32_t i = 0; i < r->n && !rc; i++) rc = g4_vk_submit(p->vk, &r->cb[i], 1, err);
     r->last = p->vk->in->submitted;
