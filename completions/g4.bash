@@ -16,7 +16,7 @@ _g4_value() {
         _g4_names "$2" "$("$pull" --list -q 2>/dev/null)"
         [ ${#COMPREPLY[@]} -gt 0 ] || mapfile -t COMPREPLY < <(compgen -f -- "$2")
         ;;
-    *FILE* | *PATH* | *OUT*) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
+    *FILE* | *PATH* | *OUT* | *DIR*) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
     *[A-Z]*) ;;
     *\|*) mapfile -t COMPREPLY < <(compgen -W "${words//|/ }" -- "$2") ;;
     esac
