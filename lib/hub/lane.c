@@ -267,6 +267,13 @@ static void set_range(struct lane *l)
     set_if_range(l);
 }
 
+/* How many connections share the rate: a small file has fewer segments than that. */
+static uint64_t expected_lanes(const struct job *j, uint32_t jobs)
+{
+    const uint64_t most = j->state == JOB_STREAM || j->part.size < 0 ? 1 : (uint64_t)j->part.size / SEGMENT_MIN + 1;
+    return !jobs || most < jobs ? most : jobs;
+}
+
 static void send_request(struct lane *l)
 {
     struct g4_hub *h = l->x->h;
@@ -281,7 +288,7 @@ static void send_request(struct lane *l)
     curl_easy_reset(l->easy);
     g4_net_prepare(h, l->easy, l->url);
     curl_easy_setopt(l->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(l->easy, CURLOPT_BUFFERSIZE, 512L << 10);
+    curl_easy_setopt(l->easy, CURLOPT_BUFFERSIZE, h->p->rate ? 16L << 10 : 512L << 10); /* a limit counts whole buffers */
     curl_easy_setopt(l->easy, CURLOPT_ERRORBUFFER, l->curl_says);
     curl_easy_setopt(l->easy, CURLOPT_HEADERFUNCTION, on_head);
     curl_easy_setopt(l->easy, CURLOPT_HEADERDATA, l);
@@ -289,7 +296,7 @@ static void send_request(struct lane *l)
     curl_easy_setopt(l->easy, CURLOPT_WRITEDATA, l);
     curl_easy_setopt(l->easy, CURLOPT_PRIVATE, l);
     if (h->p->rate) {
-        const uint64_t share = h->p->rate / (l->job->state == JOB_STREAM ? 1 : h->p->jobs ? h->p->jobs : 1);
+        const uint64_t share = h->p->rate / expected_lanes(l->job, h->p->jobs);
         curl_easy_setopt(l->easy, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)(share ? share : 1));
     }
     set_range(l);

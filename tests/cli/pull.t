@@ -67,6 +67,12 @@ run "$pull" --dry-run ok/model:Q4_0
 is '--dry-run: role, size, name, address' "$(cut -f1-3 out)" "$(printf 'model\t300032 bytes\tm-Q4_0.gguf')"
 is '--dry-run fetches nothing' "$(find "$G4_STORE" -type f 2>/dev/null)" ''
 
+empty_store
+t0=$(date +%s%N)
+gets '--limit-rate' ok/model:Q8_0 "$big" --limit-rate 20M
+took=$((($(date +%s%N) - t0) / 1000000))
+ok "takes its time: $took ms for 40 MB at 20 MB/s" test $took -gt 1300
+empty_store
 (cd "$tmp" && G4_STORE=relative "$pull" --print-path hf:ok/small 2>/dev/null) >path
 is 'a relative store: the path is absolute' "$(cat path)" "$tmp/relative/blobs/sha256-$(sha "$small")"
 

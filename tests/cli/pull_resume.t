@@ -146,7 +146,7 @@ if mount -t tmpfs -o size=$((size / 1048576 + 20))m tmpfs "$disk" 2>/dev/null; t
     forget
     export G4_STORE=$disk/store
     gets 'goes on when there is room' ok/big "$big" --no-space-check
-    ok "with $(fetched_bytes) of $size bytes" test "$(fetched_bytes)" -lt "$((size - size / 5))"
+    ok "with $(fetched_bytes) of $size bytes" test "$(fetched_bytes)" -lt "$((size - size / 20))"
 else
     skip 'a small disk' 'tmpfs cannot be mounted here'
 fi
