@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "text/schema.h"
 
-enum { BACK = 256, MAX_STOP = 16 };
+enum { BACK = 256, MAX_STOP = 16, SPARE = 32 };
 
 static int32_t find(const g4_tokenizer *t, const char *piece)
 {
@@ -134,6 +134,7 @@ struct g4_toolguide {
     int32_t stop[MAX_STOP];
     size_t n_stop;
     uint32_t max_tokens;
+    uint32_t least;          /* tokens that a call wants, at most */
     uint32_t *bits;
     enum mode mode;
     bool thought;            /* one has come: no second one */
@@ -176,6 +177,7 @@ g4_toolguide *g4_toolguide_new(const struct g4_toolguide_params *p)
     g->max_tokens = p->max_tokens;
     g->thought = p->choice == G4_TOOL_REQUIRED && !p->think;
     take_stops(g, p);
+    if (p->calls) g->least = g4_automaton_least(p->calls, g4_automaton_start(p->calls));
     if (p->calls) g->m = g4_matcher_new(p->calls, p->pieces, p->tok, true);
     g->bits = g4_alloc(((size_t)p->n_vocab + 31) / 32 * sizeof *g->bits);
     g->mode = p->open_thought && g->think_close >= 0 ? THOUGHT : p->choice == G4_TOOL_REQUIRED ? WAIT : FREE;
@@ -219,6 +221,7 @@ bool g4_toolguide_mask(void *self, uint32_t *mask, uint32_t n_vocab)
     }
     g4_matcher_mask(g->m, g->bits, n_vocab);
     if (g->mode == WAIT && !g->thought) set(g->bits, g->think_open, n_vocab, true);
+    if (g4_matcher_done(g->m) && left(g, g->n) < g->least + SPARE) set(g->bits, g->open, n_vocab, false); /* no room for another */
     for (size_t i = 0; i < words; i++) any |= g->bits[i];
     /* Nothing at all is possible: the turn ends here, and what there is will be found wanting. */
     if (!any || g4_matcher_done(g->m)) set_stops(g, g->bits, n_vocab, true);
