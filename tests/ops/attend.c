@@ -171,7 +171,7 @@ static void free_data(struct data *x)
     free(x->q), free(x->k), free(x->v);
 }
 
-static void test_cfg(const char *level, const struct cfg *c, bool chunks_too)
+static void test_cfg(const char *level, const struct cfg *c)
 {
     struct data x = rnd_data(c, 1), dirt = rnd_data(c, 100);
     const uint32_t d = c->d, step = c->rows > 1000 ? 611 : c->rows > 200 ? 13 : 3;
@@ -188,7 +188,7 @@ static void test_cfg(const char *level, const struct cfg *c, bool chunks_too)
         }
     ok(most < 3e-5, "%s %s%s: largest error %.2g", level, c->name, prompt_rows ? ", a prompt" : "", most);
     free(want);
-    if (chunks_too && !c->bidirectional && !c->group_to) {
+    if (!c->bidirectional && !c->group_to) {
         static const uint32_t chunks[] = { 1, 7, 64 };
         bool same = true;
         const bool quick = c->rows > 1000 || ((!strcmp(level, "ref") || !strncmp(level, "vulkan", 6)) && c->rows > 200);
@@ -197,7 +197,7 @@ static void test_cfg(const char *level, const struct cfg *c, bool chunks_too)
             same = same && !memcmp(y, z, n * sizeof *y);
             free(z);
         }
-        ok(same, "%s %s: same bits in one piece and in chunks, with 1 to 3 threads", level, c->name);
+        ok(same, "%s %s%s: same bits in one piece and in chunks, with 1 to 3 threads", level, c->name, prompt_rows ? ", a prompt" : "");
     }
     free(y);
     free_data(&x);
@@ -262,9 +262,9 @@ static void test_vulkan(const char *level)
     const bool full = getenv("G4_TEST_FULL") != NULL;
     for (size_t i = 0; i < sizeof cfgs / sizeof *cfgs; i++) {
         if (cfgs[i].rows > 660 && !full) continue;
-        test_cfg(level, &cfgs[i], true);
+        test_cfg(level, &cfgs[i]);
         prompt_rows = true;
-        test_cfg(level, &cfgs[i], false);
+        test_cfg(level, &cfgs[i]);
         prompt_rows = false;
     }
     test_fused_merge(level);
@@ -276,7 +276,7 @@ int main(void)
     for (const char *const *level = levels_here(); *level; level++) {
         for (size_t i = 0; i < sizeof cfgs / sizeof *cfgs; i++) {
             if (!strcmp(*level, "ref") && cfgs[i].rows > 600) continue; /* minutes; the others show the same there */
-            test_cfg(*level, &cfgs[i], true);
+            test_cfg(*level, &cfgs[i]);
         }
         test_heads(*level);
     }
