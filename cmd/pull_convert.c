@@ -71,6 +71,7 @@ static int check(const struct g4_pull *p, const struct g4_opts *opts, g4_err *er
 {
     if (!p->convert) return g4_fail(err, G4_EUSAGE, "%s wants --convert DIR", p->to ? "--to" : p->quantize ? "--quantize" : "--imatrix");
     if (!p->to) return g4_fail(err, G4_EUSAGE, "--convert wants --to FILE");
+    if (strcmp(p->to, "-") == 0) return g4_fail(err, G4_EUSAGE, "--to wants a file: a GGUF is not written front to back");
     if (opts->operands.n) return g4_fail(err, G4_EUSAGE, "'%s': --convert takes one model at a time", opts->operands.v[0]);
     if (g4_pull_is_local(p)) return g4_fail(err, G4_EUSAGE, "--convert goes with no other task");
     if (g4_is_dir(p->to)) return g4_fail(err, G4_EUSAGE, "'%s' is a folder: --to wants the name of the file", p->to);

@@ -36,6 +36,7 @@ refused() { # NAME STATUS PATTERN ARGUMENT...
     like "$name: the message" "$(cat err)" "$pattern"
 }
 refused "no --to" 2 "wants --to" --convert "$folder"
+refused "standard output" 2 "wants a file" --convert "$folder" --to -
 refused "no --convert" 2 "wants --convert" --quantize q8_0 --to x.gguf
 refused "a file that is there" 2 "is there already" --convert "$folder" --to own.gguf
 refused "an unknown type" 2 "no type 'q9'" --convert "$folder" --to x.gguf --quantize q9
