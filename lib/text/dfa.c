@@ -10,7 +10,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-enum { MAX_CP = 0x10FFFF, ASCII_STATES = 512, FAR = UINT32_MAX / 4 };
+enum { MAX_CP = 0x10FFFF, ASCII_STATES = 512, MAX_POOL = 4000000, FAR = UINT32_MAX / 4 };
 
 /* ---- growing --------------------------------------------------------------- */
 
@@ -392,6 +392,7 @@ g4_dfa *g4_dfa_regex(const g4_regex *r, bool whole, uint32_t max, g4_err *err)
     follow(&x, 0, true, false);
     state_of(&x, true);
     for (uint32_t s = 0; s < d->n_state && d->n_state <= max; s++) {
+        if (x.n_pool > MAX_POOL) max = 0; /* few states, each of them huge: too much all the same */
         if (ends_here(&x, x.pool + x.begin[s], (uint32_t)(x.begin[s + 1] - x.begin[s]), s == 0)) d->state[s].label = 0;
         expand(&x, s);
     }
@@ -404,7 +405,7 @@ g4_dfa *g4_dfa_regex(const g4_regex *r, bool whole, uint32_t max, g4_err *err)
     free(x.list);
     if (d->n_state <= max) return finish(d);
     g4_dfa_free(d);
-    g4_fail(err, G4_ESCHEMA, "an expression that needs more than %u states", max);
+    g4_fail(err, G4_ESCHEMA, max ? "an expression that needs more than %u states" : "an expression that needs too much memory", max);
     return NULL;
 }
 
@@ -428,41 +429,56 @@ struct strings {
     const struct entry *e;
 };
 
-/* The state of the sorted strings [from, to), which agree in their first `at` bytes. */
-static uint32_t node(struct strings *x, uint32_t from, uint32_t to, size_t at);
-
 struct child { uint32_t cp, from, to; size_t at; };
 
-static void children(struct strings *x, uint32_t s, uint32_t from, uint32_t to, size_t at)
-{
-    struct child *c = NULL;
-    size_t n = 0, cap = 0;
-    for (uint32_t i = from; i < to;) {
-        uint32_t cp = 0, k = i;
-        const g4_sv t = x->e[i].s;
-        const size_t len = g4_utf8_decode(t.p + at, t.n - at, &cp);
-        while (k < to && x->e[k].s.n >= at + len && !memcmp(x->e[k].s.p + at, t.p + at, len)) k++;
-        G4_GROW(c, cap, n + 1);
-        c[n++] = (struct child){ cp, i, k, at + (len ? len : 1) };
-        i = k;
-    }
-    uint32_t *to_state = g4_alloc((n + 1) * sizeof *to_state);
-    for (size_t i = 0; i < n; i++) to_state[i] = node(x, c[i].from, c[i].to, c[i].at);
-    for (size_t i = 0; i < n; i++) add_edge(&x->b, s, c[i].cp, c[i].cp, to_state[i]); /* UTF-8 order is code point order */
-    free(to_state);
-    free(c);
-}
-
-static uint32_t node(struct strings *x, uint32_t from, uint32_t to, size_t at)
+static uint32_t new_node(struct strings *x, uint32_t from, uint32_t to)
 {
     const uint32_t s = add_state(&x->b);
     x->b.d->state[s].from = from;
     x->b.d->state[s].to = to;
     x->b.d->state[s].other = x->b.d->sink;
-    uint32_t i = from;
-    if (i < to && x->e[i].s.n == at) x->b.d->state[s].label = x->e[i++].label;
-    children(x, s, i, to, at);
     return s;
+}
+
+/* The sorted strings [from, to), which agree in their first `at` bytes, by their next character. */
+static size_t split(const struct strings *x, uint32_t from, uint32_t to, size_t at, struct child **out, size_t *cap)
+{
+    size_t n = 0;
+    for (uint32_t i = from; i < to;) {
+        uint32_t cp = 0, k = i;
+        const g4_sv t = x->e[i].s;
+        const size_t len = g4_utf8_decode(t.p + at, t.n - at, &cp);
+        while (k < to && x->e[k].s.n >= at + len && !memcmp(x->e[k].s.p + at, t.p + at, len)) k++;
+        G4_GROW(*out, *cap, n + 1);
+        (*out)[n++] = (struct child){ cp, i, k, at + (len ? len : 1) };
+        i = k;
+    }
+    return n;
+}
+
+/* Everything below state s, whose strings are [from, to).  A single way on is walked, not entered: only where
+ * strings part does the depth grow. */
+static void fill(struct strings *x, uint32_t s, uint32_t from, uint32_t to, size_t at)
+{
+    struct child *c = NULL;
+    size_t cap = 0, n;
+    for (;;) {
+        if (from < to && x->e[from].s.n == at) x->b.d->state[s].label = x->e[from++].label;
+        n = split(x, from, to, at, &c, &cap);
+        if (n != 1) break;
+        const uint32_t t = new_node(x, c[0].from, c[0].to);
+        add_edge(&x->b, s, c[0].cp, c[0].cp, t);
+        s = t;
+        from = c[0].from;
+        to = c[0].to;
+        at = c[0].at;
+    }
+    uint32_t *below = g4_alloc((n + 1) * sizeof *below);
+    for (size_t i = 0; i < n; i++) below[i] = new_node(x, c[i].from, c[i].to);
+    for (size_t i = 0; i < n; i++) add_edge(&x->b, s, c[i].cp, c[i].cp, below[i]); /* UTF-8 order is code point order */
+    for (size_t i = 0; i < n; i++) fill(x, below[i], c[i].from, c[i].to, c[i].at);
+    free(below);
+    free(c);
 }
 
 g4_dfa *g4_dfa_strings(const g4_sv *s, size_t n, bool others)
@@ -475,19 +491,13 @@ g4_dfa *g4_dfa_strings(const g4_sv *s, size_t n, bool others)
     d->order = g4_alloc((n + 1) * sizeof *d->order);
     d->n_order = (uint32_t)n;
     for (size_t i = 0; i < n; i++) d->order[i] = e[i].label;
-    if (others) { /* state 0 is the start and 1 the sink */
-        d->sink = 1;
-        add_state(&x.b);
+    if (others) d->sink = 1; /* behind the start */
+    new_node(&x, 0, (uint32_t)n);
+    if (others) {
         add_state(&x.b);
         d->state[1] = (struct g4_dfa_state){ .other = 1, .label = (uint32_t)n };
-        d->state[0].to = (uint32_t)n;
-        d->state[0].other = 1;
-        const uint32_t whole = n && !e[0].s.n;
-        if (whole) d->state[0].label = e[0].label;
-        children(&x, 0, whole, (uint32_t)n, 0);
-    } else {
-        node(&x, 0, (uint32_t)n, 0);
     }
+    fill(&x, 0, 0, (uint32_t)n, 0);
     free(e);
     /* A name's own end is no other text; everywhere else the text so far is. */
     for (uint32_t i = 0; others && i < d->n_state; i++)

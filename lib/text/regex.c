@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 
-enum { MAX_INST = 50000, MAX_DEPTH = 200, MAX_CP = 0x10FFFF, MAX_REPEAT = 10000 };
+enum { MAX_BYTES = 20000, MAX_INST = 50000, MAX_DEPTH = 200, MAX_CP = 0x10FFFF, MAX_REPEAT = 10000 };
 
 enum kind { EMPTY, SET, CAT, ALT, REPEAT, BEGIN, END };
 
@@ -462,7 +462,7 @@ static void compile(struct parser *s, const struct node *n)
 g4_regex *g4_regex_new(const char *p, size_t n, g4_err *err)
 {
     struct parser s = { .begin = p, .p = p, .end = p + n, .out = g4_alloc(sizeof(g4_regex)), .err = err };
-    struct node *root = alternatives(&s);
+    struct node *root = n > MAX_BYTES ? bad(&s, "an expression of more than 20000 bytes, which begins") : alternatives(&s);
     if (!s.failed && s.p < s.end) bad(&s, "a ')' without its group");
     if (!s.failed) compile(&s, root);
     if (!s.failed) emit(&s, G4_RE_MATCH, 0, 0);

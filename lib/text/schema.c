@@ -13,7 +13,7 @@
 #include "text/schema_impl.h"
 #include "text/validate.h"
 
-enum { MAX_DEPTH = 300, MAX_COUNT = 20000 };
+enum { MAX_DEPTH = 300, MAX_COUNT = 5000, MAX_VALUES = 10000, MAX_BYTES = 1 << 20, MAX_ANY = 1000, MAX_ONE = 200 };
 
 /* ---- lists of parts --------------------------------------------------------------- */
 
@@ -396,14 +396,25 @@ static int lower_values(struct g4_lower *l, const struct g4_parts *parts, g4_nod
 {
     g4_json *v = NULL;
     size_t n = 0;
-    g4_values_list(l, parts, SIZE_MAX, &v, &n);
-    *out = g4_values_node(l, v, n);
+    const bool all = g4_values_list(l, parts, MAX_VALUES, &v, &n);
+    if (all) *out = g4_values_node(l, v, n);
     free(v);
+    return all ? G4_OK : g4_schema_refuse(l, parts->v[0].v, "enum", "more than 10000 values");
+}
+
+static int check_branches(struct g4_lower *l, const struct g4_parts *parts)
+{
+    for (size_t i = 0; i < parts->n; i++) {
+        const struct g4_part p = parts->v[i];
+        if (p.kind == G4_PART_ANY && g4_json_count(p.v) > MAX_ANY) return g4_schema_refuse(l, p.v, "anyOf", "more than 1000 branches");
+        if (p.kind == G4_PART_ONE && g4_json_count(p.v) > MAX_ONE) return g4_schema_refuse(l, p.v, "oneOf", "more than 200 branches");
+    }
     return G4_OK;
 }
 
 static int lower_parts(struct g4_lower *l, const struct g4_parts *parts, g4_node *out)
 {
+    if (check_branches(l, parts)) return G4_ESCHEMA;
     if (g4_values_given(parts)) return lower_values(l, parts, out);
     for (size_t i = 0; i < parts->n; i++) {
         struct g4_parts rest = {0};
@@ -461,6 +472,7 @@ int g4_schema_node(g4_grammar *g, const struct g4_schema_params *p, g4_node *out
 {
     struct g4_lower l = { .g = g, .p = *p, .err = err };
     struct g4_parts parts = {0};
+    if (p->root.n > MAX_BYTES) return g4_fail(err, G4_ESCHEMA, "a schema of more than 1 MiB");
     const char *copy = g4_arena_strndup(g4_grammar_arena(g), p->root.p, p->root.n);
     l.root = (g4_json){ copy, p->root.n };
     g4_parts_add(&parts, G4_PART_WHOLE, (g4_json){ copy + (p->schema.p - p->root.p), p->schema.n });

@@ -31,12 +31,27 @@ bool g4_values_fit(struct g4_lower *l, const struct g4_parts *parts, g4_json val
 struct values {
     g4_json *v;
     size_t n, cap, max;
-    bool over;
+    bool over, all_fit; /* more than max; nothing but the list itself says which are valid */
 };
+
+/* Is there a list, and nothing besides? */
+static bool is_mere_list(const struct g4_parts *parts)
+{
+    static const char *const besides[] = {
+        "type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern", "format",
+        "items", "prefixItems", "minItems", "maxItems", "uniqueItems", "properties", "required", "additionalProperties", "minProperties",
+        "maxProperties", "not", "if", "patternProperties", "propertyNames", "contains", "dependentRequired", "dependentSchemas",
+    };
+    if (parts->n != 1 || parts->v[0].kind != G4_PART_BASE || g4_json_count(parts->v[0].v) > 20) return false;
+    if (g4_json_get(parts->v[0].v, "enum").p && g4_json_get(parts->v[0].v, "const").p) return false;
+    for (size_t i = 0; i < sizeof besides / sizeof *besides; i++)
+        if (g4_json_get(parts->v[0].v, besides[i]).p) return false;
+    return true;
+}
 
 static void add(struct g4_lower *l, struct values *x, const struct g4_parts *parts, g4_json v)
 {
-    if (x->over || !g4_values_fit(l, parts, v)) return;
+    if (x->over || (!x->all_fit && !g4_values_fit(l, parts, v))) return;
     for (size_t i = 0; i < x->n; i++)
         if (g4_json_same(x->v[i], v)) return;
     if (x->n == x->max) {
@@ -53,6 +68,7 @@ static void add_given(struct g4_lower *l, struct values *x, const struct g4_part
         const g4_json one = g4_json_get(parts->v[i].v, "const"), list = g4_json_get(parts->v[i].v, "enum");
         if (parts->v[i].kind != G4_PART_BASE || (!one.p && !list.p)) continue;
         if (one.p) add(l, x, parts, one);
+        else if (g4_json_count(list) > x->max) x->over = true; /* before all of them are compared with all */
         else
             for (g4_json_it it = g4_json_iter(list); g4_json_next(&it);) add(l, x, parts, it.value);
         return; /* the others only take away */
@@ -86,6 +102,7 @@ bool g4_values_list(struct g4_lower *l, const struct g4_parts *parts, size_t max
     const unsigned types = g4_lower_types(parts);
     bool few = true;
     if (g4_values_given(parts)) {
+        x.all_fit = is_mere_list(parts);
         add_given(l, &x, parts);
     } else {
         for (size_t i = 0; i < parts->n; i++) few = few && parts->v[i].kind == G4_PART_BASE;

@@ -76,10 +76,19 @@ void g4_json_canon(g4_json v, g4_str *out)
     }
 }
 
+/* Digits only, and no sign before a zero: spelled in one way. */
+static bool is_plain_integer(g4_json v)
+{
+    for (size_t i = v.p[0] == '-'; i < v.n; i++)
+        if (v.p[i] < '0' || v.p[i] > '9') return false;
+    return v.p[v.p[0] == '-'] != '0' || v.n == 1;
+}
+
 bool g4_json_same(g4_json a, g4_json b)
 {
     if (g4_json_type(a) != g4_json_type(b)) return false;
     if (g4_sv_same(a, b)) return true;
+    if (g4_json_type(a) == G4_JSON_NUMBER && is_plain_integer(a) && is_plain_integer(b)) return false;
     if (g4_json_type(a) == G4_JSON_STRING && !memchr(a.p, '\\', a.n) && !memchr(b.p, '\\', b.n)) return false;
     g4_str x = {0}, y = {0};
     g4_json_canon(a, &x);

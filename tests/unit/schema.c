@@ -63,6 +63,34 @@ static void refusals(void)
     }
 }
 
+static void put_many(g4_str *s, const char *unit, int n)
+{
+    for (int i = 0; i < n; i++) g4_str_adds(s, unit);
+}
+
+/* Schemas that are meant to cost: refused, or done with at once. */
+static void hostile(void)
+{
+    static const struct { const char *head, *unit; int n; const char *tail, *why; } t[] = {
+        { "{\"enum\":[0", ",1", 20000, "]}", "more than 10000 values" }, { "{\"type\":\"string\",\"pattern\":\"", "a", 30000, "\"}", "more than 20000 bytes" },
+        { "{\"type\":\"string\",\"pattern\":\"", "a", 19000, "\"}", "too much memory" }, { "{\"enum\":[\"", "x", 900000, "\",\"y\"]}", NULL },
+        { "{\"const\":\"", "x", 2000000, "\"}", "more than 1 MiB" }, { "{\"anyOf\":[{}", ",{\"minLength\":1}", 30000, "]}", "more than 1000 branches" },
+        { "", "{\"items\":", 400, "true", "nested too deep" }, { "{\"type\":\"string\",\"pattern\":\"", "(a|b)?", 300, "\"}", NULL },
+    };
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        g4_str s = {0};
+        g4_err err = {0};
+        g4_str_adds(&s, t[i].head);
+        put_many(&s, t[i].unit, t[i].n);
+        g4_str_adds(&s, t[i].tail);
+        if (!t[i].head[0]) put_many(&s, "}", t[i].n);
+        g4_automaton *a = compile(s.p, false, &err);
+        ok(t[i].why ? !a && strstr(err.msg, t[i].why) : a != NULL, "%d times '%s': %s", t[i].n, t[i].unit, a ? "compiled" : err.msg);
+        g4_automaton_free(a);
+        g4_str_free(&s);
+    }
+}
+
 /* ---- one text ---------------------------------------------------------------------- */
 
 static bool takes(const char *schema, const char *text, bool any_order)
@@ -350,6 +378,7 @@ int main(void)
     pieces = g4_pieces_new(tok, false);
     bits = g4_alloc(((size_t)pieces->n_vocab + 31) / 32 * sizeof *bits);
     refusals();
+    hostile();
     texts();
     forced();
     rollback();
