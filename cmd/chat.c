@@ -47,12 +47,21 @@ static void on_thought(struct turn *t, const g4_event *ev)
     g4_term_put(2, ev->text, ev->text_len);
 }
 
+/* Whoever read standard output has gone: the end, with the terminal as it was. */
+static void reader_gone(void)
+{
+    g4_term_quiet(false);
+    g4_tool_broken_pipe();
+}
+
 static void on_text(struct turn *t, const g4_event *ev, g4_err *err)
 {
     end_thought(t);
     g4_str_add(&t->text, ev->text, ev->text_len);
     if (!t->terminal) {
-        if (g4_write_all(1, ev->text, ev->text_len)) t->status = g4_fail_errno(err, G4_EIO, "cannot write to standard output");
+        if (!g4_write_all(1, ev->text, ev->text_len)) return;
+        if (errno == EPIPE) reader_gone();
+        t->status = g4_fail_errno(err, G4_EIO, "cannot write to standard output");
         return;
     }
     const char *color = g4_gen_confidence(t->c->r->g, ev->logprob);
@@ -147,7 +156,7 @@ static void pump(struct turn *t, g4_task *task, g4_err *err)
         struct pollfd fds[2] = { { 1, 0, 0 }, { g4_term_fd(), POLLIN, 0 } };
         const int rc = g4_step(t->c->r->e, fds, 2, -1, &ev, err);
         if (rc < 0) t->status = rc;
-        if (fds[0].revents) g4_tool_broken_pipe();
+        if (fds[0].revents) reader_gone();
         for (int sig; fds[1].revents && (sig = g4_term_signal());)
             if (sig == SIGINT && !t->over) {
                 g4_cancel(t->c->r->e, task);

@@ -30,6 +30,7 @@ static void on_signal(int sig)
 int g4_term_start(g4_err *err)
 {
     if (pipe2(pipe_fd, O_CLOEXEC | O_NONBLOCK)) return g4_fail_errno(err, G4_EIO, "cannot make a pipe");
+    signal(SIGPIPE, SIG_IGN); /* a write fails instead, and the terminal can be given back first */
     terminal = tcgetattr(0, &normal) == 0;
     for (size_t i = 0; i < sizeof caught / sizeof *caught; i++) {
         if (!terminal && (caught[i] == SIGTSTP || caught[i] == SIGWINCH)) continue;
@@ -43,6 +44,7 @@ int g4_term_start(g4_err *err)
 void g4_term_end(void)
 {
     g4_term_quiet(false);
+    signal(SIGPIPE, SIG_DFL);
     for (size_t i = 0; i < sizeof caught / sizeof *caught; i++) signal(caught[i], SIG_DFL);
     if (pipe_fd[0] >= 0) {
         close(pipe_fd[0]);

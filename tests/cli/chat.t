@@ -167,6 +167,13 @@ kill -TERM "$(ps -o pid=,args= -A | awk -v g="$gen" '$2 == g && $3 == "--seed" {
 wait_for test -s stty.after
 is 'SIGTERM: the terminal is as it was' "$(cat stty.after)" "$(cat stty.before)"
 
+rm -f stty.*
+keys "clear; stty -a | tail -1 >stty.before; '$gen' -m endless --chat --max-tokens 3800 -d ref | head -c 40; stty -a | tail -1 >stty.after" Enter
+shown 'Ctrl-D ends'
+keys 'Talk' Enter
+wait_for test -s stty.after
+is 'a reader that goes away: the terminal is as it was' "$(cat stty.after)" "$(cat stty.before)"
+
 # What a turn computes: what follows the last full block that it has in common with those before.
 system='Answer briefly and to the point, and never say anything about the weather, whatever is asked of you today.'
 start -s "'$system'" --think=12 --confidence
