@@ -2,7 +2,6 @@
  *
  * Order matters to bubblewrap: the whole file system read-only first, private
  * folders over it, then what must be seen inside those again. */
-
 #include "base/proc.h"
 
 #include <limits.h>

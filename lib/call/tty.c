@@ -1,4 +1,4 @@
-/* call/tty: see ask.h. */
+/* call/tty: see tty.h. */
 #include "call/tty.h"
 
 #include <errno.h>
