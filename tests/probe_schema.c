@@ -105,13 +105,20 @@ static int verdict(struct job *j, g4_automaton *a, g4_sv text)
     return all == 1;
 }
 
+/* A text is a string; any other value stands for itself. */
+static void put_text(g4_json v, g4_str *out)
+{
+    if (g4_json_type(v) == G4_JSON_STRING) g4_json_str(v, out);
+    else g4_json_put_compact(out, v);
+}
+
 static int put_verdicts(struct job *j, g4_automaton *a, g4_json texts, g4_str *out, g4_err *err)
 {
     bool first = true;
     g4_str_adds(out, "{\"accepted\":[");
     for (g4_json_it it = g4_json_iter(texts); g4_json_next(&it); first = false) {
         g4_str s = {0};
-        g4_json_str(it.value, &s);
+        put_text(it.value, &s);
         const int is = a ? verdict(j, a, (g4_sv){ s.p ? s.p : "", s.n }) : 0;
         g4_str_free(&s);
         if (is < 0) return g4_fail(err, G4_EINPUT, "tokenizations of %.*s disagree", (int)(it.value.n < 200 ? it.value.n : 200), it.value.p);
@@ -127,7 +134,7 @@ static void put_valid(g4_json schema, g4_json texts, g4_str *out)
     for (g4_json_it it = g4_json_iter(texts); g4_json_next(&it); first = false) {
         g4_str s = {0};
         g4_json v;
-        g4_json_str(it.value, &s);
+        put_text(it.value, &s);
         const bool is = !g4_json_check(s.p ? s.p : "", s.n, &v, NULL) && !g4_validate(schema, v, NULL);
         g4_str_free(&s);
         g4_str_addf(out, "%s%s", first ? "" : ",", is ? "true" : "false");
@@ -143,10 +150,14 @@ static int one(void *arg, g4_json in, g4_str *out, g4_err *err)
     g4_node node;
     if (!schema.p || g4_json_type(texts) != G4_JSON_ARRAY) return g4_fail(err, G4_EINPUT, "'schema' and 'texts' are wanted");
     g4_grammar *g = g4_grammar_new();
-    int rc = g4_schema_node(g, &p, &node, err);
+    g4_err why = {0};
+    int rc = g4_schema_node(g, &p, &node, &why);
     if (rc) {
         g4_grammar_free(g);
-        return rc;
+        g4_str_adds(out, "{\"error\":{\"code\":\"schema\",\"message\":");
+        g4_json_put_str(out, why.msg, strlen(why.msg));
+        g4_str_adds(out, "}}");
+        return G4_OK;
     }
     g4_grammar_start(g, node);
     g4_automaton *a = g4_automaton_new(g, NULL); /* NULL: nothing satisfies it, so no text is accepted */
