@@ -78,22 +78,33 @@ static void fill_gaps(struct job *j)
     g4_job_gap(j, at, (uint64_t)j->part.size, j->restart_tries, 0);
 }
 
-static uint64_t segment_of(const struct job *j)
+static uint64_t bytes_waiting(const struct job *j)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < j->n_gap; i++) sum += j->gap[i].b - j->gap[i].a;
+    return sum;
+}
+
+/* Segments shrink towards the end: the digest needs the bytes in order, and can
+ * only begin with the last window of segments when that window is nearly there. */
+static uint64_t segment_of(const struct job *j, uint32_t lanes)
 {
     if (j->part.size < 0) return SEGMENT_MIN;
-    uint64_t s = (uint64_t)j->part.size / 64;
+    uint64_t s = (uint64_t)j->part.size / 64, fair = bytes_waiting(j) / (2 * lanes);
     s = s < SEGMENT_MIN ? SEGMENT_MIN : s > SEGMENT_MAX ? SEGMENT_MAX : s;
+    if (fair < SEGMENT_LAST) fair = SEGMENT_LAST;
+    if (fair < s) s = fair;
     return (s + (1 << 20) - 1) & ~(uint64_t)((1 << 20) - 1);
 }
 
 /* The first gap whose time has come, cut to a segment; false: none. */
-static bool take_gap(struct job *j, double now, struct gap *out)
+static bool take_gap(struct job *j, uint32_t lanes, double now, struct gap *out)
 {
     for (size_t i = 0; i < j->n_gap; i++) {
         struct gap *g = &j->gap[i];
         if (g->ready > now) continue;
         *out = *g;
-        const uint64_t segment = segment_of(j);
+        const uint64_t segment = segment_of(j, lanes);
         if (j->state != JOB_STREAM && out->b - out->a > segment) {
             out->b = out->a + segment;
             g->a = out->b;
@@ -448,10 +459,15 @@ static struct lane *idle_lane(struct fetch *x)
     return NULL;
 }
 
+static uint32_t jobs_of(const struct fetch *x)
+{
+    return x->h->p->jobs ? x->h->p->jobs : DEFAULT_JOBS;
+}
+
 static unsigned lanes_for(const struct fetch *x, const struct job *j)
 {
     if (j->state == JOB_PROBE || j->state == JOB_STREAM) return 1;
-    return j->state == JOB_RANGED ? x->h->p->jobs ? x->h->p->jobs : DEFAULT_JOBS : 0;
+    return j->state == JOB_RANGED ? jobs_of(x) : 0;
 }
 
 /* Gives idle lanes work, earlier files first; seconds until the next gap is ready. */
@@ -463,7 +479,8 @@ static double assign(struct fetch *x, double now)
         struct job *j = &x->job[i];
         struct gap g;
         if (j->restart) continue;
-        while (j->n_lane < lanes_for(x, j) && j->pause <= now && (l = idle_lane(x)) && (take_gap(j, now, &g) || (j->state == JOB_RANGED && split(x, j, &g)))) {
+        while (j->n_lane < lanes_for(x, j) && j->pause <= now && (l = idle_lane(x)) &&
+               (take_gap(j, jobs_of(x), now, &g) || (j->state == JOB_RANGED && split(x, j, &g)))) {
             g4_err err = {0};
             if (check_space(x, &err)) {
                 g4_job_gap(j, g.a, g.b, g.tries, 0);

@@ -11,7 +11,7 @@
 #include "hub/follow.h"
 #include "hub/part.h"
 
-enum { N_LANE = 16, SEGMENT_MIN = 16 << 20, SEGMENT_MAX = 256 << 20, SPLIT_MIN = 32 << 20 };
+enum { N_LANE = 16, SEGMENT_LAST = 4 << 20, SEGMENT_MIN = 16 << 20, SEGMENT_MAX = 256 << 20, SPLIT_MIN = 32 << 20 };
 
 enum job_state {
     JOB_PROBE,  /* nothing is known of the server yet: one lane */

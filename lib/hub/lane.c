@@ -270,7 +270,7 @@ static void set_range(struct lane *l)
 /* How many connections share the rate: a small file has fewer segments than that. */
 static uint64_t expected_lanes(const struct job *j, uint32_t jobs)
 {
-    const uint64_t most = j->state == JOB_STREAM || j->part.size < 0 ? 1 : (uint64_t)j->part.size / SEGMENT_MIN + 1;
+    const uint64_t most = j->state == JOB_STREAM || j->part.size < 0 ? 1 : (uint64_t)j->part.size / SEGMENT_LAST + 1;
     return !jobs || most < jobs ? most : jobs;
 }
 
