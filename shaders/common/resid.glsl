@@ -9,8 +9,9 @@
 #ifndef G4_COMMON_RESID
 #define G4_COMMON_RESID
 
-layout(std430, set = 0, binding = 6) restrict buffer Stream { float stream[]; };
-layout(std430, set = 0, binding = 7) writeonly restrict buffer Normed { float normed[]; };
+/* the next norm may go where the product lay */
+layout(std430, set = 0, binding = 6) buffer Stream { float stream[]; };
+layout(std430, set = 0, binding = 7) writeonly buffer Normed { float normed[]; };
 layout(std430, set = 0, binding = 8) readonly restrict buffer BranchW { float branch_w[]; };
 layout(std430, set = 0, binding = 9) readonly restrict buffer NextW { float next_w[]; };
 layout(std430, set = 0, binding = 10) coherent restrict buffer Arrived { uint arrived[]; };

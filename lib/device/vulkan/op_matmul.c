@@ -17,6 +17,11 @@ bool g4_vk_is_block(g4_dtype type)
     return type != G4_F32 && type != G4_F16 && type != G4_BF16;
 }
 
+uint32_t g4_vk_tile_threads(const struct g4_vk *vk)
+{
+    return vk->caps.invocations >= 256 ? 256 : 128;
+}
+
 uint32_t g4_vk_lanes(g4_dtype type, uint32_t cols, uint32_t rows)
 {
     const uint32_t units = g4_vk_is_block(type) ? cols / 32 : cols / (type == G4_F32 ? 4 : 8);
@@ -201,8 +206,10 @@ static void emit_tile(const struct job *j, uint32_t range)
 
     fill_args(j, &a, &d);
     a.range = range;
+    const uint32_t threads = g4_vk_tile_threads(g4_vk_of(j->p));
     const struct g4_vk_pipe_key key = { .shader = "matmul_tile", .n_spec = 8, .n_bind = 8, .args = sizeof a,
-                                        .spec = { G4_VK_TILE_THREADS, j->type, nw, a.cols % 4 == 0, G4_VK_TILE, G4_VK_TILE, 4, 4 } };
+                                        .spec = { threads, j->type, nw, a.cols % 4 == 0, G4_VK_TILE, G4_VK_TILE, 4,
+                                                  G4_VK_TILE * G4_VK_TILE / 4 / threads } };
     d.pipe = g4_vk_pipe(g4_vk_of(j->p), &key);
     d.grid = (struct g4_vk_grid){ .x = tiles(&a, G4_VK_TILE), .range = (uint8_t)range, .tile = G4_VK_TILE };
     g4_vk_dispatch(j->p, &d);
