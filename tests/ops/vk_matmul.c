@@ -277,7 +277,7 @@ static void test_logits(void)
     float *y = rig_run(&r, x, 3, 66);
     double most = 0;
     for (size_t i = 0; i < 69 * 3000; i++) most = fmax(most, fabs(y[i] - 30 * tanh(e.y[i] / 30)));
-    ok(most < 3e-5, "soft-capped logits: largest error %.2g", most);
+    ok(most < 1e-4, "soft-capped logits: largest error %.2g", most);
     rig_close(&r);
     free(y), free(x);
     expect_free(&e);
