@@ -131,7 +131,7 @@ static struct g4_kv_store *kv_new(g4_device *d, const g4_kv_desc *desc, g4_err *
 {
     struct g4_kv_store *kv = g4_alloc(sizeof *kv);
     kv->desc = *desc;
-    kv->layers = g4_dup(desc->layers, (desc->n_layer + 1) * sizeof *desc->layers);
+    kv->layers = g4_dup(desc->layers, desc->n_layer * sizeof *desc->layers);
     kv->desc.layers = kv->layers;
     kv->where = g4_alloc(desc->n_layer + 1);
     kv->number = g4_alloc((desc->n_layer + 1) * sizeof *kv->number);
@@ -268,7 +268,7 @@ static g4_plan *plan_new(g4_device *d, const g4_plan_desc *desc, struct g4_kv_st
 {
     struct split_plan *p = g4_alloc(sizeof *p);
     p->plan.desc = *desc;
-    p->plan.desc.bufs = g4_dup(desc->bufs, (desc->n_buf + 1) * sizeof *desc->bufs);
+    p->plan.desc.bufs = g4_dup(desc->bufs, desc->n_buf * sizeof *desc->bufs);
     if (!make_halves((struct split_device *)(void *)d, p, kv, err)) return &p->plan;
     plan_free(d, &p->plan);
     return NULL;

@@ -282,7 +282,7 @@ g4_plan *g4_vk_plan_new(g4_device *d, const g4_plan_desc *desc, struct g4_kv_sto
     p->vk = (struct g4_vk *)(void *)d;
     p->kv = kv;
     p->plan.desc = *desc;
-    p->plan.desc.bufs = g4_dup(desc->bufs, (desc->n_buf + 1) * sizeof *desc->bufs);
+    p->plan.desc.bufs = g4_dup(desc->bufs, desc->n_buf * sizeof *desc->bufs);
     p->arena = p->scratch_arena = (struct g4_vk_arena){ .place = G4_VK_DEVICE, .step = 4 << 20 };
     p->step_arena = (struct g4_vk_arena){ .place = G4_VK_WRITE };
     p->read_arena = (struct g4_vk_arena){ .place = G4_VK_READ };
