@@ -13,9 +13,8 @@ struct g4_vk_instance {
     VkPhysicalDevice devices[16];
     uint32_t n_device;
 };
-/* One instance a process, counted; NULL with the reason when there is no Vulkan. */
+/* The instance of the process; NULL with the reason when there is no Vulkan. */
 const struct g4_vk_instance *g4_vk_instance_get(g4_err *err);
-void g4_vk_instance_put(void);
 /* Fills the device entry points of fn. */
 int g4_vk_load_device(struct g4_vk_fn *fn, VkDevice device, g4_err *err);
 

@@ -1,5 +1,6 @@
 /* device/vulkan/loader: the Vulkan loader by dlopen, so that a machine without
- * one still runs everything else, and the one instance of the process. */
+ * one still runs everything else, and the one instance of the process, which stays
+ * to its end: opening it anew loads every driver anew. */
 #include "device/vulkan/impl.h"
 
 #include <dlfcn.h>
@@ -11,7 +12,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct g4_vk_instance the;
 static void *library;
-static uint32_t users;
+static bool is_open;
 
 /* Entry points go by name into the table: `object` NULL asks for global ones. */
 #define GLOBAL(name) fn->name = (PFN_vk##name)fn->GetInstanceProcAddr(NULL, "vk" #name); missing = missing || !fn->name;
@@ -63,20 +64,13 @@ static void close_all(void)
 const struct g4_vk_instance *g4_vk_instance_get(g4_err *err)
 {
     pthread_mutex_lock(&lock);
-    if (!users && (open_library(&the.fn, err) || open_instance(&the.fn, err)))
-        close_all();
-    else
-        users++;
-    const bool fine = users > 0;
+    if (!is_open) {
+        is_open = !open_library(&the.fn, err) && !open_instance(&the.fn, err);
+        if (!is_open) close_all();
+    }
+    const bool fine = is_open;
     pthread_mutex_unlock(&lock);
     return fine ? &the : NULL;
-}
-
-void g4_vk_instance_put(void)
-{
-    pthread_mutex_lock(&lock);
-    if (!--users) close_all();
-    pthread_mutex_unlock(&lock);
 }
 
 /* Device files that GPU drivers make on Linux. */

@@ -125,7 +125,6 @@ void g4_vulkan_list(g4_str *out, bool verbose)
     }
     for (uint32_t i = n; verbose && i < all; i++) g4_str_addf(out, "vulkan  %s: not usable: %s\n", f[i].caps.name, f[i].why);
     free(f);
-    g4_vk_instance_put();
 }
 
 /* ---- opening ---------------------------------------------------------------------- */
@@ -133,8 +132,7 @@ void g4_vulkan_list(g4_str *out, bool verbose)
 static void vulkan_close(g4_device *d)
 {
     struct g4_vk *vk = (struct g4_vk *)(void *)d;
-    const bool lost = vk->lost;
-    if (vk->device && !lost) { /* nothing can be asked of a lost or hung one; it ends with the process */
+    if (vk->device && !vk->lost) { /* nothing can be asked of a lost or hung one; it ends with the process */
         vk->fn->DeviceWaitIdle(vk->device);
         g4_vk_weights_free(vk);
         g4_vk_pipes_free(vk);
@@ -144,7 +142,6 @@ static void vulkan_close(g4_device *d)
     }
     free(vk->in);
     free(vk);
-    if (!lost) g4_vk_instance_put(); /* its driver's threads may run on */
 }
 
 static int vulkan_weight(g4_device *d, g4_weight *w, g4_err *err)
@@ -212,7 +209,6 @@ g4_device *g4_vulkan_open(const struct g4_device_params *p, g4_err *err)
     const struct found *chosen = choose(f, n, p->which, err);
     if (!chosen) {
         free(f);
-        g4_vk_instance_put();
         return NULL;
     }
     struct g4_vk *vk = g4_alloc(sizeof *vk);
