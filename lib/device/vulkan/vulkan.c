@@ -129,9 +129,19 @@ void g4_vulkan_list(g4_str *out, bool verbose)
 
 /* ---- opening ---------------------------------------------------------------------- */
 
+/* A device that was only slow gets two seconds more: threads of its driver that still work when the process ends
+ * may bring it down. */
+static void let_finish(struct g4_vk *vk)
+{
+    const VkSemaphoreWaitInfo info = { .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, .semaphoreCount = 1, .pSemaphores = &vk->in->time,
+                                       .pValues = &vk->in->submitted };
+    if (vk->in->time) vk->fn->WaitSemaphores(vk->device, &info, 2000000000u);
+}
+
 static void vulkan_close(g4_device *d)
 {
     struct g4_vk *vk = (struct g4_vk *)(void *)d;
+    if (vk->device && vk->lost) let_finish(vk);
     if (vk->device && !vk->lost) { /* nothing can be asked of a lost or hung one; it ends with the process */
         vk->fn->DeviceWaitIdle(vk->device);
         g4_vk_weights_free(vk);
