@@ -21,7 +21,7 @@
 #include "weights/names.h"
 #include "weights/store_write.h"
 
-enum { JOURNAL_MIN = 256 << 10, JOURNAL_MAX = 4 << 20, RESERVE = 64 << 20, POLL_MS = 100, DEFAULT_JOBS = 8 };
+enum { JOURNAL_MIN = 256 << 10, JOURNAL_MAX = 4 << 20, TELL_BYTES = 1 << 20, RESERVE = 64 << 20, POLL_MS = 100, DEFAULT_JOBS = 8 };
 
 double g4_fetch_now(void)
 {
@@ -406,16 +406,34 @@ static void tell(struct fetch *x, double now)
     x->h->p->event(x->h->p->arg, &(struct g4_hub_event){ .kind = G4_HUB_PROGRESS, .bytes = bytes, .total = known ? total : 0 });
 }
 
-/* About every hundredth part, so that a kill costs no more than that. */
+/* About every hundredth part of a file, so that a kill costs no more than that. */
+static uint64_t journal_step(const struct job *j)
+{
+    const uint64_t step = j->part.size > 0 ? (uint64_t)j->part.size / 128 : JOURNAL_MAX;
+    return step < JOURNAL_MIN ? JOURNAL_MIN : step > JOURNAL_MAX ? JOURNAL_MAX : step;
+}
+
 static void journal(struct job *j, double now)
 {
-    uint64_t step = j->part.size > 0 ? (uint64_t)j->part.size / 128 : JOURNAL_MAX;
-    step = step < JOURNAL_MIN ? JOURNAL_MIN : step > JOURNAL_MAX ? JOURNAL_MAX : step;
-    const uint64_t sum = g4_ranges_sum(&j->part.done);
     const bool synced = j->follow && g4_follow_synced(j->follow, &j->part.synced);
-    if (!synced && sum - j->part.saved < step && !(sum != j->part.saved && now - j->saved_at > 1)) return;
+    if (!synced && !(j->fresh && now - j->saved_at > 1)) return;
     g4_part_save(&j->part);
+    j->fresh = 0;
     j->saved_at = now;
+}
+
+/* libcurl may bring megabytes before it returns to the loop. */
+void g4_job_kept(struct job *j, uint64_t n)
+{
+    j->fresh += n;
+    j->untold += n;
+    if (j->fresh >= journal_step(j)) {
+        g4_part_save(&j->part);
+        j->fresh = 0;
+    }
+    if (j->untold < TELL_BYTES || !j->follow) return;
+    j->untold = 0;
+    g4_follow_reach(j->follow, g4_ranges_prefix(&j->part.done), &j->part.done);
 }
 
 /* Looks at what arrived since the last time. */

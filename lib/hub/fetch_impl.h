@@ -47,6 +47,7 @@ struct job {
     uint64_t want;           /* bytes worth another look at the header */
     bool header_good;
     double saved_at;
+    uint64_t fresh, untold;  /* bytes since the journal was written, and since the hashing was told */
 };
 
 enum verdict {
@@ -64,6 +65,7 @@ struct lane {
     uint64_t from, at, b; /* asked from, next byte, end */
     unsigned tries, hops;
     bool if_range, judged, refused;
+    uint64_t auth;        /* hash of the Authorization that was sent, 0: none */
     enum verdict verdict;
     enum g4_hub_why why;  /* with LANE_FATAL */
     g4_err err;
@@ -94,6 +96,7 @@ void g4_lane_drop(struct lane *l); /* ends it at once; what arrived counts */
 
 /* fetch.c, for lane.c. */
 void g4_job_gap(struct job *j, uint64_t a, uint64_t b, unsigned tries, double ready);
+void g4_job_kept(struct job *j, uint64_t n); /* n more bytes were written: journal and hashing follow */
 int g4_job_size(struct fetch *x, struct job *j, int64_t size, g4_err *err); /* the size is known now */
 void g4_fetch_fail(struct fetch *x, enum g4_hub_why why, const g4_err *err);
 

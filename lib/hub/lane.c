@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "hub/fetch_impl.h"
 
 enum { REFUSAL_MAX = 64 << 10, PROGRESS_THAT_COUNTS = 256 << 10, RESOLVE_MAX = 2, RESTART_MAX = 2, PATIENCE = 5 };
@@ -214,6 +215,7 @@ static bool keep(struct lane *l, const char *p, size_t n)
         l->at += (uint64_t)w;
     }
     g4_ranges_add(&j->part.done, begin, l->at);
+    g4_job_kept(j, l->at - begin);
     return !n;
 }
 
@@ -303,6 +305,7 @@ static void send_request(struct lane *l)
     add_header(l, "Accept", "*/*");
     add_header(l, "Accept-Encoding", "identity");
     if (auth) add_header(l, "Authorization", auth);
+    l->auth = auth ? g4_hash64(auth, strlen(auth), 0) | 1 : 0;
     curl_easy_setopt(l->easy, CURLOPT_HTTPHEADER, l->list);
     curl_multi_add_handle(h->multi, l->easy);
 }
@@ -392,6 +395,22 @@ static void unsatisfiable(struct lane *l)
     ask_restart(l, false, "the server knows no such range");
 }
 
+/* A signed address that is over: the next attempt begins at the source again.
+ * Several connections find out at once; the first one counts. */
+static bool expired(struct lane *l, long status)
+{
+    struct job *j = l->job;
+    if (status != 400 && status != 401 && status != 403 && status != 404 && status != 410) return false;
+    if (l->hops) return status == 403 && j->resolved++ < 1;
+    if (!strcmp(l->url, j->f->url)) return false;
+    if (j->direct && !strcmp(j->direct, l->url)) {
+        free(j->direct);
+        j->direct = NULL;
+        return j->resolved++ < RESOLVE_MAX;
+    }
+    return true;
+}
+
 static void refused(struct lane *l, long status)
 {
     struct job *j = l->job;
@@ -401,11 +420,16 @@ static void refused(struct lane *l, long status)
         unsatisfiable(l);
         return;
     }
-    if (j->direct && (status == 400 || status == 401 || status == 403 || status == 404 || status == 410) && j->resolved++ < RESOLVE_MAX) {
-        free(j->direct); /* a signed address that is over */
-        j->direct = NULL;
+    if (expired(l, status)) {
         l->tries--;
         stop(l, LANE_RETRY, G4_HUB_NETWORK, "the address has expired");
+        return;
+    }
+    /* Another connection may have renewed it meanwhile. */
+    const char *auth = g4_auth_for(h, l->url);
+    if (status == 401 && auth && l->auth && (g4_hash64(auth, strlen(auth), 0) | 1) != l->auth) {
+        l->tries--;
+        stop(l, LANE_RETRY, G4_HUB_GATED, "the login has expired");
         return;
     }
     if (status == 401 && h->renew && !j->renewed++) {
