@@ -80,6 +80,18 @@ G4_VK_TIMEOUT=0.00001 records
 is "records: status 4" "$status" 4
 is "what was written is whole" "$(jq -c 'has("id") or true' <out | sort -u | grep -vc true)" 0
 
+# ---- real weights ----
+weights=$user_cache/g4-test/gemma3-270m.gguf
+if [ -n "${G4_TEST_FULL:-}" ] && [ -f "$weights" ]; then
+    for d in ref $dev; do
+        "$gen" -m "$weights" -d $d --max-tokens 16 --temperature 0 --no-stdin 'The capital of France is' >"real-$d" 2>err
+    done
+    is "Gemma 3 270M, a prompt and 16 tokens: the reference's text" "$(cat "real-$dev")" "$(cat real-ref)"
+    ok "and that is some text" test -s "real-$dev"
+else
+    skip "Gemma 3 270M" "with G4_TEST_FULL=1, and weights fetched"
+fi
+
 # ---- the cache on disk ----
 cache=$(echo "$XDG_CACHE_HOME"/g4/vulkan-*)
 ok "pipelines are kept on disk" test -s "$cache"
