@@ -12,6 +12,7 @@ void g4_str_reserve(g4_str *s, size_t more)
     size_t need;
     if (!g4_size_add(s->n, more, &need) || !g4_size_add(need, 1, &need)) need = (size_t)-1;
     s->p = g4_grow(s->p, &s->cap, need, 1);
+    s->p[s->n] = 0; /* a text also while nothing was added */
 }
 
 void g4_str_add(g4_str *s, const void *p, size_t n)

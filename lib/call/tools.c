@@ -153,7 +153,7 @@ static int list_folder(const char *path, struct names *names, g4_err *err)
         names->v[names->n++] = g4_strdup(e->d_name);
     }
     closedir(d);
-    qsort(names->v, names->n, sizeof *names->v, by_bytes);
+    if (names->n) qsort(names->v, names->n, sizeof *names->v, by_bytes);
     return G4_OK;
 }
 

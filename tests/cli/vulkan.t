@@ -73,6 +73,7 @@ G4_VK_MEMORY=1000000 records -v
 is "one without room at all: the same records" "$(cat out)" "$(cat whole)"
 
 # ---- faults ----
+export ASAN_OPTIONS=detect_leaks=0 # what a hung device holds cannot be given back
 G4_VK_TIMEOUT=0.00001 ask $dev
 is "a device that does not answer: status 4" "$status" 4
 like "one clear message" "$(cat err)" "the device 'llvmpipe.*' hangs: no answer for 1e-05 s"
