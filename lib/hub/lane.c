@@ -12,7 +12,8 @@
 #include "base/hash.h"
 #include "hub/fetch_impl.h"
 
-enum { REFUSAL_MAX = 64 << 10, PROGRESS_THAT_COUNTS = 256 << 10, RESOLVE_MAX = 2, RESTART_MAX = 2, PATIENCE = 5 };
+enum { REFUSAL_MAX = 64 << 10, PROGRESS_THAT_COUNTS = 256 << 10, RESOLVE_MAX = 2, RESTART_MAX = 2, PATIENCE = 5,
+       RENEW_MAX = 8 }; /* logins without a byte between: all connections may use up what a short one allows */
 
 /* Why this lane cannot go on; the first reason counts. */
 static void stop(struct lane *l, enum verdict v, enum g4_hub_why why, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
@@ -432,7 +433,7 @@ static void refused(struct lane *l, long status)
         stop(l, LANE_RETRY, G4_HUB_GATED, "the login has expired");
         return;
     }
-    if (status == 401 && h->renew && !j->renewed++) {
+    if (status == 401 && h->renew && j->renewed++ < RENEW_MAX) {
         if (!h->renew(h, h->renew_arg, g4_head_get(&l->head, "WWW-Authenticate"), &err)) {
             l->tries--;
             stop(l, LANE_RETRY, G4_HUB_GATED, "the login has expired");
