@@ -526,6 +526,7 @@ static void loop(struct fetch *x)
 {
     while (!x->failed && !all_done(x)) {
         int running, left;
+        bool freed = false; /* a lane that is free again is given work before anything is waited for */
         CURLMsg *m;
         const double soonest = assign(x, g4_fetch_now());
         if (x->failed) break;
@@ -536,12 +537,13 @@ static void loop(struct fetch *x)
             if (m->msg != CURLMSG_DONE) continue;
             curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &l);
             g4_lane_finish(l, code);
+            freed = true;
         }
         const double now = g4_fetch_now();
         for (size_t i = 0; i < x->n && !x->failed; i++) tick(x, &x->job[i], now);
         tell(x, now);
         const int wait = soonest < 0.001 * POLL_MS ? (int)(1000 * soonest) + 1 : POLL_MS;
-        if (!x->failed && !all_done(x)) curl_multi_poll(x->h->multi, NULL, 0, wait, NULL);
+        if (!freed && !x->failed && !all_done(x)) curl_multi_poll(x->h->multi, NULL, 0, wait, NULL);
     }
 }
 
