@@ -356,7 +356,10 @@ int main(void)
 {
     const bool full = getenv("G4_TEST_FULL");
     level = vulkan_here();
-    if (!ok(level != NULL, "a Vulkan device to test on")) return done_testing();
+    if (!level) {
+        skip("vulkan", "no such device here");
+        return done_testing();
+    }
     test_types(full);
     setenv("G4_VK_ENABLE", "sixteen", 1);
     if (full) test_shape(G4_Q4_K, 768, 37, 3e-6);

@@ -135,7 +135,10 @@ static void test(g4_dtype type, g4_dtype down, bool joined, bool skewed, const c
 int main(void)
 {
     level = vulkan_here();
-    if (!ok(level != NULL, "a Vulkan device to test on")) return done_testing();
+    if (!level) {
+        skip("vulkan", "no such device here");
+        return done_testing();
+    }
     test(G4_Q4_0, G4_Q4_0, false, false, "");
     test(G4_Q8_0, G4_Q5_1, true, true, ", skewed");
     test(G4_F32, G4_F32, true, false, "");

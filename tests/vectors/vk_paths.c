@@ -129,7 +129,10 @@ int main(void)
     struct input in;
     struct vec v;
 
-    if (!ok(gpu != NULL, "a Vulkan device to test on")) return done_testing();
+    if (!gpu) {
+        skip("vulkan", "no such device here");
+        return done_testing();
+    }
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
         if (!targets[i].always && !full) continue;
         float *want = NULL;
