@@ -542,11 +542,6 @@ enum g4_mcp_state g4_mcp_state(const g4_mcp *m, const char **why)
     return m->phase == DEAD ? G4_MCP_DEAD : m->version ? G4_MCP_READY : G4_MCP_STARTING;
 }
 
-const char *g4_mcp_name(const g4_mcp *m)
-{
-    return m->name;
-}
-
 bool g4_mcp_listing(const g4_mcp *m)
 {
     return m->phase == READY && (m->waiting || m->relist);

@@ -24,7 +24,6 @@ void g4_mcp_free(g4_mcp *m);
 /* Closes the inputs of several servers first, so that they end side by side. */
 void g4_mcp_close(g4_mcp *m);
 
-const char *g4_mcp_name(const g4_mcp *m);
 unsigned g4_mcp_poll(const g4_mcp *m, struct pollfd *fds); /* [G4_PROC_FDS] */
 int g4_mcp_wait_ms(const g4_mcp *m);
 void g4_mcp_step(g4_mcp *m);

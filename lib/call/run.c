@@ -34,7 +34,7 @@ struct job {
 struct g4_run {
     struct g4_run_params p;
     struct job *first, **last; /* in the order they came */
-    size_t pending, running;
+    size_t running;
     g4_tty *tty;
     bool no_tty;
     struct job *asked;
@@ -337,7 +337,6 @@ void g4_run_add(g4_run *r, const struct g4_call *c)
     j->user = c->user;
     *r->last = j;
     r->last = &j->next;
-    r->pending++;
 }
 
 static void job_free(struct job *j)
@@ -358,22 +357,6 @@ static void unlink_job(g4_run *r, struct job **link)
     struct job *j = *link;
     *link = j->next;
     if (r->last == &j->next) r->last = link;
-    r->pending--;
-}
-
-void g4_run_drop(g4_run *r, const void *user)
-{
-    for (struct job **link = &r->first; *link;) {
-        struct job *j = *link;
-        if (j->user != user) {
-            link = &j->next;
-            continue;
-        }
-        if (j->state == RUNNING) r->running--;
-        if (r->asked == j) r->asked = NULL;
-        unlink_job(r, link);
-        job_free(j);
-    }
 }
 
 void g4_run_free(g4_run *r)
@@ -442,11 +425,6 @@ bool g4_run_next(g4_run *r, struct g4_done *d)
     j->content = (g4_str){0};
     job_free(j);
     return true;
-}
-
-size_t g4_run_pending(const g4_run *r)
-{
-    return r->pending;
 }
 
 /* ---- waiting ------------------------------------------------------------- */

@@ -51,14 +51,12 @@ g4_run *g4_run_new(const struct g4_run_params *p);
 void g4_run_free(g4_run *r); /* ends what runs */
 
 void g4_run_add(g4_run *r, const struct g4_call *c); /* everything in c is copied */
-void g4_run_drop(g4_run *r, const void *user);       /* ends and forgets the calls of `user` */
 
 size_t g4_run_fds(const g4_run *r); /* most descriptors there can be now */
 unsigned g4_run_poll(const g4_run *r, struct pollfd *fds);
 int g4_run_wait_ms(const g4_run *r);
 int g4_run_step(g4_run *r, g4_err *err); /* G4_EIO when recording or journal cannot be written */
 bool g4_run_next(g4_run *r, struct g4_done *d);
-size_t g4_run_pending(const g4_run *r);
 
 /* What would become of a call: DONE when it would run, with the verdict and the
  * rule in why. */

@@ -120,11 +120,6 @@ uint64_t g4_model_bytes(const g4_model *m)
     return g4_weights_bytes(m->file);
 }
 
-uint64_t g4_model_params(const g4_model *m)
-{
-    return m->n_param;
-}
-
 const g4_kv_layer *g4_model_kv_layers(const g4_model *m, uint32_t *n)
 {
     *n = m->has_hp ? m->hp.n_owner : 0;

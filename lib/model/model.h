@@ -22,7 +22,6 @@ const struct g4_gen_defaults *g4_model_defaults(const g4_model *m);
 const char *g4_model_name(const g4_model *m);
 const char *g4_model_digest(const g4_model *m);
 uint64_t g4_model_bytes(const g4_model *m);
-uint64_t g4_model_params(const g4_model *m);
 
 /* Layers that own KV, for g4_kv_desc; *n of them; owned by the model. */
 const g4_kv_layer *g4_model_kv_layers(const g4_model *m, uint32_t *n);

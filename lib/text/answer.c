@@ -170,11 +170,6 @@ void g4_answer_rollback(void *self, size_t n)
     g4_matcher_rollback(a->m, fed);
 }
 
-bool g4_answer_complete(g4_answer *a)
-{
-    return (a->mode == VALUE || a->mode == END) && g4_matcher_done(a->m);
-}
-
 g4_sv g4_answer_text(g4_answer *a)
 {
     return g4_matcher_text(a->m);

@@ -30,7 +30,6 @@ size_t g4_answer_forced(void *a, const int32_t **ids);
 void g4_answer_accept(void *a, int32_t id);
 void g4_answer_rollback(void *a, size_t n);
 
-bool g4_answer_complete(g4_answer *a); /* what was generated is a whole value */
 g4_sv g4_answer_text(g4_answer *a);   /* its exact bytes */
 bool g4_answer_called(g4_answer *a);   /* it went for a tool call instead */
 

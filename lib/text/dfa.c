@@ -223,27 +223,6 @@ uint32_t g4_dfa_step(const g4_dfa *d, uint32_t state, uint32_t cp)
     return search(d, &d->state[state], cp);
 }
 
-bool g4_dfa_any(const g4_dfa *d, uint32_t state, uint32_t lo, uint32_t hi)
-{
-    const struct g4_dfa_state *s = &d->state[state];
-    if (s->other != G4_DFA_DEAD) return true;
-    uint32_t a = s->edge, b = s->edge + s->n_edge;
-    while (a < b) {
-        const uint32_t mid = (a + b) / 2;
-        if (d->edge[mid].hi < lo) a = mid + 1;
-        else b = mid;
-    }
-    return a < s->edge + s->n_edge && d->edge[a].lo <= hi;
-}
-
-uint32_t g4_dfa_only(const g4_dfa *d, uint32_t state)
-{
-    const struct g4_dfa_state *s = &d->state[state];
-    if (s->other != G4_DFA_DEAD || s->n_edge != 1) return UINT32_MAX;
-    const struct g4_dfa_edge *e = &d->edge[s->edge];
-    return e->lo == e->hi ? e->lo : UINT32_MAX;
-}
-
 /* ---- expressions: the subset construction -------------------------------------- */
 
 struct subset {

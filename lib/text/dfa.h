@@ -45,10 +45,6 @@ void g4_dfa_free(g4_dfa *d);
 
 /* Next state, or G4_DFA_DEAD. */
 uint32_t g4_dfa_step(const g4_dfa *d, uint32_t state, uint32_t cp);
-/* Is any code point from lo to hi possible? */
-bool g4_dfa_any(const g4_dfa *d, uint32_t state, uint32_t lo, uint32_t hi);
-/* The only code point that is possible, or UINT32_MAX. */
-uint32_t g4_dfa_only(const g4_dfa *d, uint32_t state);
 
 /* The texts of an asserted format (text/validate.h); NULL: none.  Leap seconds stand only where there can be one:
  * at the end of June and December, with an offset of whole hours. */

@@ -326,7 +326,3 @@ bool g4_grammar_finish(g4_grammar *g)
     return g->node[g->start].least != G4_NEVER_LEAST;
 }
 
-uint32_t g4_node_least(const g4_grammar *g, g4_node v)
-{
-    return g->node[v].least;
-}

@@ -88,8 +88,6 @@ g4_node g4_node_checked(g4_grammar *g, g4_node v, g4_value_check fn, void *arg);
 void g4_grammar_start(g4_grammar *g, g4_node v);
 /* Resolves rules and lengths.  False: nothing at all fits. */
 bool g4_grammar_finish(g4_grammar *g);
-/* Fewest bytes (pieces count as one) that complete v; UINT32_MAX: never.  After finish. */
-uint32_t g4_node_least(const g4_grammar *g, g4_node v);
 /* Memory that lives as long as the grammar. */
 struct g4_arena *g4_grammar_arena(g4_grammar *g);
 

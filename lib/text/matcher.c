@@ -169,12 +169,6 @@ g4_sv g4_matcher_text(g4_matcher *m)
     return (g4_sv){ m->scan.text.p ? m->scan.text.p : "", m->scan.kept };
 }
 
-uint32_t g4_matcher_least(g4_matcher *m)
-{
-    find_again(m);
-    return g4_automaton_least(m->a, m->state);
-}
-
 bool g4_matcher_done(g4_matcher *m)
 {
     find_again(m);

@@ -33,7 +33,6 @@ void g4_matcher_rollback(g4_matcher *m, size_t n); /* the last n tokens, at most
 /* What was accepted so far, g4_matcher_bytes included; quotes of calls as G4_TEXT_QUOTE. */
 g4_sv g4_matcher_text(g4_matcher *m);
 
-uint32_t g4_matcher_least(g4_matcher *m); /* bytes to the nearest end of the value; UINT32_MAX: none */
 bool g4_matcher_done(g4_matcher *m);  /* the value is complete: the turn may end */
 bool g4_matcher_spent(g4_matcher *m); /* no token is left by its limit */
 bool g4_matcher_over(g4_matcher *m);  /* and nothing can follow */

@@ -60,13 +60,6 @@ static size_t read_all(struct g4_scan *s)
     return s->call && s->text.n && s->text.p[s->text.n - 1] == ':' && !s->ahead.string ? s->text.n - 1 : s->text.n;
 }
 
-void g4_scan_keep(struct g4_scan *s, const char *p, size_t n)
-{
-    s->text.n = s->kept;
-    g4_str_add(&s->text, p, n);
-    s->kept = s->text.n;
-}
-
 void g4_scan_try(struct g4_scan *s, const char *p, size_t n)
 {
     s->text.n = s->kept;

@@ -29,7 +29,6 @@ struct g4_scan {
     size_t n_seen, cap_seen;
 };
 
-void g4_scan_keep(struct g4_scan *s, const char *p, size_t n);  /* accepted: drops what is tried */
 void g4_scan_try(struct g4_scan *s, const char *p, size_t n);   /* tried, behind what was accepted */
 void g4_scan_cut(struct g4_scan *s, size_t kept);               /* takes accepted bytes back */
 void g4_scan_free(struct g4_scan *s);

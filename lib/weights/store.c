@@ -202,26 +202,6 @@ static int place_own(const char *name, char **path, char **digest, g4_str *looke
     return rc;
 }
 
-char *g4_store_sidecar(const char *name, const char *role)
-{
-    char *root = g4_store_root(), *escaped = g4_store_escape(name), *path = NULL, *digest = NULL;
-    g4_str file = {0}, text = {0};
-    g4_json top = {0};
-    g4_str_addf(&file, "%s/manifests/%s.json", root ? root : "", escaped);
-    if (root && !g4_file_read(file.p, MANIFEST_MAX, &text, NULL) && !g4_json_check(text.p, text.n, &top, NULL))
-        for (g4_json_it it = g4_json_iter(g4_json_get(top, "files")); !path && g4_json_next(&it);)
-            if (g4_json_is(g4_json_get(it.value, "role"), role) && use_file(root, file.p, it.value, &path, &digest, NULL)) {
-                free(path);
-                path = NULL;
-            }
-    free(digest);
-    free(escaped);
-    free(root);
-    g4_str_free(&file);
-    g4_str_free(&text);
-    return path;
-}
-
 /* ---- all places ---------------------------------------------------------------------- */
 
 static int find(const char *name, char **path, char **digest, g4_str *looked, g4_err *err)

@@ -26,10 +26,6 @@
  * frees) or NULL.  G4_EMODEL with the places looked at when there is none. */
 char *g4_store_find(const char *name, char **digest, g4_err *err);
 
-/* The file with a role ("mmproj", "drafter", "license", "params") that was pulled with a name of g4's own
- * store; NULL when there is none.  Caller frees. */
-char *g4_store_sidecar(const char *name, const char *role);
-
 struct g4_store_model {
     const char *name;   /* what -m takes */
     const char *place;  /* "g4", "huggingface", "ollama", "docker", "llama.cpp", "lmstudio" */
