@@ -1,5 +1,6 @@
 /* verb/result: what a finished task hands out, as JSON: tool calls in OpenAI shape,
  * the conversation with the new turn, log-probabilities. */
+#include "text/toolcalls.h"
 #include "verb/constrain.h"
 
 #include <math.h>
@@ -74,18 +75,10 @@ static size_t earlier_calls(g4_json messages)
 static char *calls_json(const g4_task *t)
 {
     const struct g4_parsed_call *call;
-    const size_t n = g4_parse_calls(t->parse, &call), before = earlier_calls(t->ask.messages);
+    const size_t n = g4_parse_calls(t->parse, &call);
     g4_str s = {0};
-    if (!n) return NULL;
-    for (size_t i = 0; i < n; i++) {
-        g4_str_addf(&s, "%s{\"id\":\"call_%zu\",\"type\":\"function\",\"function\":{\"name\":", i ? "," : "[", before + i);
-        g4_json_put_str(&s, call[i].name, strlen(call[i].name));
-        g4_str_adds(&s, ",\"arguments\":");
-        g4_json_put_str(&s, call[i].arguments, strlen(call[i].arguments));
-        g4_str_adds(&s, "}}");
-    }
-    g4_str_addc(&s, ']');
-    return g4_str_take(&s);
+    if (n) g4_calls_json(call, n, earlier_calls(t->ask.messages), &s);
+    return n ? g4_str_take(&s) : NULL;
 }
 
 static char *errors_json(const g4_task *t)
@@ -93,20 +86,8 @@ static char *errors_json(const g4_task *t)
     const struct g4_parse_error *e;
     const size_t n = g4_parse_errors(t->parse, &e);
     g4_str s = {0};
-    if (!n) return NULL;
-    for (size_t i = 0; i < n; i++) {
-        g4_str_adds(&s, i ? ",{\"kind\":" : "[{\"kind\":");
-        g4_json_put_str(&s, e[i].kind, strlen(e[i].kind));
-        if (e[i].name) {
-            g4_str_adds(&s, ",\"name\":");
-            g4_json_put_str(&s, e[i].name, strlen(e[i].name));
-        }
-        g4_str_adds(&s, ",\"raw\":");
-        g4_json_put_str(&s, e[i].raw ? e[i].raw : "", e[i].raw ? strlen(e[i].raw) : 0);
-        g4_str_addc(&s, '}');
-    }
-    g4_str_addc(&s, ']');
-    return g4_str_take(&s);
+    if (n) g4_errors_json(e, n, &s);
+    return n ? g4_str_take(&s) : NULL;
 }
 
 /* ---- the conversation --------------------------------------------------- */

@@ -151,7 +151,7 @@ static void judge(g4_json line, struct got *g, const char *how)
                               g4_json_is(g4_json_get(line, "finish"), f));
     if (!good && n_wrong++ < 20) {
         g4_str s = {0};
-        g4_calls_json(c, n_calls, "", &s);
+        g4_calls_json(c, n_calls, 0, &s);
         g4_errors_json(e, n_errors, &s);
         char *name = g4_json_dup(g4_json_get(line, "name"));
         printf("# %s (%s)\n# got      [%s] [%s] %s %s\n# expected %.*s\n", name, how, g->answer.p, g->thought.p, s.p, f, (int)want.n, want.p);
@@ -334,7 +334,7 @@ static void details(void)
     ok(!g4_parse_in_thought(g.p) && g4_parse_in_call(g.p), "inside the call");
     end(&g);
     g4_str s = {0};
-    g4_calls_json((struct g4_parsed_call[]){{"f", "{\"a\":\"\\n\"}"}, {"g\"", "{}"}}, 2, "call_", &s);
+    g4_calls_json((struct g4_parsed_call[]){{"f", "{\"a\":\"\\n\"}"}, {"g\"", "{}"}}, 2, 0, &s);
     is_str(s.p, "[{\"id\":\"call_0\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":\\\"\\\\n\\\"}\"}},"
                 "{\"id\":\"call_1\",\"type\":\"function\",\"function\":{\"name\":\"g\\\"\",\"arguments\":\"{}\"}}]", "calls in OpenAI's shape");
     g4_str_clear(&s);
