@@ -23,7 +23,7 @@ static int set_steps(void *self, const struct g4_opt *o, const char *value, g4_e
 
 #define AT(field) offsetof(struct g4_call_opts, field)
 #define TITLE(text) { .name = "", .kind = G4_OPTK_TITLE, .help = text }
-#define SAME(word) { .name = word, .kind = G4_OPTK_LATER } /* replaced by g4-gen's row */
+#define SAME(word) { .name = word, .kind = G4_OPTK_SAME } /* g4-gen's row */
 #define FLAG(name, field, flags, help) { 0, name, G4_OPTK_FLAG, NULL, AT(field), help, flags, 0, 0, 0, NULL, NULL }
 #define TEXT(name, arg, field, flags, help) { 0, name, G4_OPTK_TEXT, arg, AT(field), help, flags, 0, 0, 0, NULL, NULL }
 #define LIST(name, arg, field, flags, help) { 0, name, G4_OPTK_LIST, arg, AT(field), help, flags, 0, 0, 0, NULL, NULL }
@@ -96,7 +96,7 @@ const struct g4_opt_command *g4_call_command(void)
     size_t kept = 0;
     for (size_t i = 0; table[i].name; i++) {
         const struct g4_opt *o = g4_gen_command.opts;
-        if (table[i].kind == G4_OPTK_LATER) {
+        if (table[i].kind == G4_OPTK_SAME) {
             while (o->name && strcmp(o->name, table[i].name)) o++;
             if (!o->name) continue;
             table[kept++] = *o;

@@ -48,7 +48,6 @@ static int set_truncate(void *self, const struct g4_opt *o, const char *value, g
 
 #define AT(field) offsetof(struct g4_gen, field)
 #define TITLE(text) { .name = "", .kind = G4_OPTK_TITLE, .help = text }
-#define LATER(word) { .name = word, .kind = G4_OPTK_LATER }
 #define FLAG(letter, name, field, flags, help) { letter, name, G4_OPTK_FLAG, NULL, AT(field), help, flags, 0, 0, 0, NULL, NULL }
 #define TEXT(letter, name, arg, field, flags, help) \
     { letter, name, G4_OPTK_TEXT, arg, AT(field), help, flags, 0, 0, 0, NULL, NULL }

@@ -61,8 +61,8 @@ static int apply(struct g4_opts *p, const struct g4_opt *o, const char *value, b
     void *at = (char *)p->self + o->off;
     double v = 0;
     switch (o->kind) {
-    case G4_OPTK_TITLE: break;
-    case G4_OPTK_LATER: return g4_fail(err, G4_EUSAGE, "'--%s' is not supported yet", o->name);
+    case G4_OPTK_TITLE:
+    case G4_OPTK_SAME: break;
     case G4_OPTK_FLAG: *(bool *)at = !off; break;
     case G4_OPTK_TEXT:
         if ((o->flags & G4_OPTF_WORDS) && !is_word(o->arg, value))
@@ -169,7 +169,6 @@ static int long_option(struct g4_opts *p, struct words *w, const char *word, g4_
         if (!off) o = NULL;
     }
     if (!o) return unknown(p->cmd, word, n, err);
-    if (o->kind == G4_OPTK_LATER) return apply(p, o, NULL, false, err);
     if (off || !takes_value(o)) {
         if (eq) return g4_fail(err, G4_EUSAGE, "'--%.*s' takes no value", (int)n, word);
         return apply(p, o, NULL, off, err);
@@ -242,7 +241,7 @@ static int config_object(struct g4_opts *p, g4_json object, bool own, g4_err *er
         g4_json_str(it.key, &name);
         const struct g4_opt *o = by_name(p->cmd, name.p ? name.p : "", name.n);
         int rc = G4_OK;
-        if (o && (o->flags & (G4_OPTF_ONCE | G4_OPTF_HIDDEN) || o->kind == G4_OPTK_LATER))
+        if (o && (o->flags & (G4_OPTF_ONCE | G4_OPTF_HIDDEN)))
             rc = own ? g4_fail(err, G4_EUSAGE, "config: '%s' cannot be a default", o->name) : G4_OK;
         else if (o && g4_json_type(it.value) == G4_JSON_ARRAY && o->kind == G4_OPTK_LIST)
             for (g4_json_it e = g4_json_iter(it.value); !rc && g4_json_next(&e);) rc = config_value(p, o, e.value, err);

@@ -20,7 +20,7 @@ enum g4_opt_kind {
     G4_OPTK_FLOAT,  /* float within lo..hi */
     G4_OPTK_DOUBLE, /* double within lo..hi */
     G4_OPTK_CALL,   /* set() decides */
-    G4_OPTK_LATER,  /* a name that is taken but refused for now */
+    G4_OPTK_SAME,   /* stands for another command's row of that name, which is put there before the table is used */
 };
 
 enum {

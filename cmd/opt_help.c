@@ -8,7 +8,7 @@ enum { HELP_COLUMN = 30 };
 
 static bool shown(const struct g4_opt *o)
 {
-    return o->kind != G4_OPTK_LATER && !(o->flags & G4_OPTF_HIDDEN);
+    return !(o->flags & G4_OPTF_HIDDEN);
 }
 
 static void option_line(const struct g4_opt *o)
