@@ -22,40 +22,35 @@ static int set_steps(void *self, const struct g4_opt *o, const char *value, g4_e
 }
 
 #define AT(field) offsetof(struct g4_call_opts, field)
-#define TITLE(text) { .name = "", .kind = G4_OPTK_TITLE, .help = text }
-#define SAME(word) { .name = word, .kind = G4_OPTK_SAME } /* g4-gen's row */
-#define FLAG(name, field, flags, help) { 0, name, G4_OPTK_FLAG, NULL, AT(field), help, flags, 0, 0, 0, NULL, NULL }
-#define TEXT(name, arg, field, flags, help) { 0, name, G4_OPTK_TEXT, arg, AT(field), help, flags, 0, 0, 0, NULL, NULL }
-#define LIST(name, arg, field, flags, help) { 0, name, G4_OPTK_LIST, arg, AT(field), help, flags, 0, 0, 0, NULL, NULL }
-#define UINT(name, field, lo, hi, flags, help) { 0, name, G4_OPTK_UINT, "N", AT(field), help, flags, 0, lo, hi, NULL, NULL }
+#include "opt_rows.h"
 
-enum { RESULT = G4_OPTF_RESULT, NO = G4_OPTF_NO, ONCE = G4_OPTF_ONCE };
+#define SAME(word) { .name = word, .kind = G4_OPTK_SAME } /* g4-gen's row */
 
 static struct g4_opt table[] = {
     TITLE("Tools"),
-    LIST("tools", "PATH", gen.tools, RESULT, "a folder of programs with NAME.json beside each; repeatable"),
-    LIST("mcp", "COMMAND|FILE", mcp, RESULT, "an MCP server, or a file with mcpServers; repeatable"),
-    FLAG("describe", describe, ONCE, "write the declarations of tools, servers and operands, and end"),
-    UINT("call-jobs", call_jobs, 1, 128, 0, "calls at once (default 1)"),
+    LIST(0, "tools", G4_OPTK_LIST, "PATH", gen.tools, RESULT, "a folder of programs with NAME.json beside each; repeatable"),
+    LIST(0, "mcp", G4_OPTK_LIST, "COMMAND|FILE", mcp, RESULT, "an MCP server, or a file with mcpServers; repeatable"),
+    FLAG(0, "describe", describe, ONCE, "write the declarations of tools, servers and operands, and end"),
+    UINT(0, "call-jobs", call_jobs, 1, 128, 0, "calls at once (default 1)"),
     { 0, "tool-timeout", G4_OPTK_DOUBLE, "SECONDS", AT(tool_timeout), "most time for a call (default 60)", RESULT, 0, 0.01, 1e7, NULL, NULL },
-    UINT("tool-output", tool_output, 1, 1 << 26, RESULT, "most bytes a call may answer (default 1048576)"),
-    FLAG("fail-on-tool-error", fail_on_tool_error, RESULT | NO, "a call that fails makes an error record"),
+    UINT(0, "tool-output", tool_output, 1, 1 << 26, RESULT, "most bytes a call may answer (default 1048576)"),
+    FLAG(0, "fail-on-tool-error", fail_on_tool_error, RESULT | NO, "a call that fails makes an error record"),
 
     TITLE("What may run"),
-    TEXT("policy", "FILE", policy, RESULT, "rules: allow, deny, ask (g4-tools(5))"),
-    FLAG("yes", yes, ONCE, "what the policy would ask is allowed"),
-    FLAG("deny-all", deny_all, RESULT | NO, "refuse every call"),
-    FLAG("dry-run", dry_run, ONCE, "write what would run, run nothing"),
-    FLAG("sandbox", sandbox, RESULT | NO, "run tools in bubblewrap: no network, nothing writable but /tmp"),
-    LIST("sandbox-write", "DIR", sandbox_write, RESULT, "keep DIR writable in the sandbox; repeatable"),
-    TEXT("record", "FILE", record, ONCE, "keep every call and its result in FILE"),
-    TEXT("replay", "FILE", replay, RESULT | ONCE, "answer from FILE, run nothing"),
+    TEXT(0, "policy", "FILE", policy, RESULT, "rules: allow, deny, ask (g4-tools(5))"),
+    FLAG(0, "yes", yes, ONCE, "what the policy would ask is allowed"),
+    FLAG(0, "deny-all", deny_all, RESULT | NO, "refuse every call"),
+    FLAG(0, "dry-run", dry_run, ONCE, "write what would run, run nothing"),
+    FLAG(0, "sandbox", sandbox, RESULT | NO, "run tools in bubblewrap: no network, nothing writable but /tmp"),
+    LIST(0, "sandbox-write", G4_OPTK_LIST, "DIR", sandbox_write, RESULT, "keep DIR writable in the sandbox; repeatable"),
+    TEXT(0, "record", "FILE", record, ONCE, "keep every call and its result in FILE"),
+    TEXT(0, "replay", "FILE", replay, RESULT | ONCE, "answer from FILE, run nothing"),
 
     TITLE("Until the answer"),
-    FLAG("loop", loop, RESULT | NO, "generate, call, generate ... until the answer is there"),
+    FLAG(0, "loop", loop, RESULT | NO, "generate, call, generate ... until the answer is there"),
     { 0, "max-steps", G4_OPTK_CALL, "N", 0, "most generations for a record (default 16)", RESULT, 0, 0, 0, NULL, set_steps },
-    UINT("budget", limits.tokens, 1, 1u << 31, RESULT, "most tokens a record may generate over all steps"),
-    UINT("max-repeats", limits.repeats, 0, 1e6, RESULT, "an error when a call comes N times in a row (default 4, 0: off)"),
+    UINT(0, "budget", limits.tokens, 1, 1u << 31, RESULT, "most tokens a record may generate over all steps"),
+    UINT(0, "max-repeats", limits.repeats, 0, 1e6, RESULT, "an error when a call comes N times in a row (default 4, 0: off)"),
     { 0, "events", G4_OPTK_CALL, "FILE", 0, "write events as they happen, to FILE or instead of records", ONCE | G4_OPTF_OPTIONAL, 0, 0, 0,
       NULL, set_events },
     SAME("tool-choice"), SAME("compact"), SAME("system"),

@@ -47,17 +47,10 @@ static int set_truncate(void *self, const struct g4_opt *o, const char *value, g
 }
 
 #define AT(field) offsetof(struct g4_gen, field)
-#define TITLE(text) { .name = "", .kind = G4_OPTK_TITLE, .help = text }
-#define FLAG(letter, name, field, flags, help) { letter, name, G4_OPTK_FLAG, NULL, AT(field), help, flags, 0, 0, 0, NULL, NULL }
-#define TEXT(letter, name, arg, field, flags, help) \
-    { letter, name, G4_OPTK_TEXT, arg, AT(field), help, flags, 0, 0, 0, NULL, NULL }
-#define LIST(letter, name, kind, arg, field, flags, help) { letter, name, kind, arg, AT(field), help, flags, 0, 0, 0, NULL, NULL }
-#define UINT(letter, name, field, lo, hi, flags, help) \
-    { letter, name, G4_OPTK_UINT, "N", AT(field), help, flags, 0, lo, hi, NULL, NULL }
+#include "opt_rows.h"
+
 #define REQUEST(name, kind, arg, field, bit, lo, hi, help) \
     { 0, name, kind, arg, AT(request.field), help, G4_OPTF_RESULT, bit, lo, hi, NULL, NULL }
-
-enum { RESULT = G4_OPTF_RESULT, NO = G4_OPTF_NO, ONCE = G4_OPTF_ONCE };
 
 static const struct g4_opt options[] = {
     TITLE("Model and device"),

@@ -2,54 +2,51 @@
 #include "pull.h"
 
 #define AT(field) offsetof(struct g4_pull, field)
-#define TITLE(text) { .name = "", .kind = G4_OPTK_TITLE, .help = text }
-#define FLAG(letter, name, field, flags, help) { letter, name, G4_OPTK_FLAG, NULL, AT(field), help, flags, 0, 0, 0, NULL, NULL }
-#define TEXT(name, arg, field, flags, help) { 0, name, G4_OPTK_TEXT, arg, AT(field), help, flags, 0, 0, 0, NULL, NULL }
-#define NUMBER(name, kind, arg, field, lo, hi, help) { 0, name, kind, arg, AT(field), help, 0, 0, lo, hi, NULL, NULL }
+#include "opt_rows.h"
 
-enum { NO = G4_OPTF_NO, ONCE = G4_OPTF_ONCE };
+#define NUMBER(name, kind, arg, field, lo, hi, help) { 0, name, kind, arg, AT(field), help, 0, 0, lo, hi, NULL, NULL }
 
 static const struct g4_opt options[] = {
     TITLE("What to fetch"),
-    TEXT("with", "media,drafter", with, 0, "the projector for images and sound, the drafter, or both"),
-    TEXT("pin", "sha256:HEX", pin, ONCE, "the model must have this SHA-256"),
-    TEXT("name", "NAME", name, ONCE, "keep it in the store under NAME too"),
+    TEXT(0, "with", "media,drafter", with, 0, "the projector for images and sound, the drafter, or both"),
+    TEXT(0, "pin", "sha256:HEX", pin, ONCE, "the model must have this SHA-256"),
+    TEXT(0, "name", "NAME", name, ONCE, "keep it in the store under NAME too"),
     FLAG(0, "dry-run", dry_run, ONCE, "say what would be fetched, from where and how large"),
     FLAG(0, "offline", offline, NO, "use what is here; never the network"),
     FLAG(0, "force", force, ONCE, "fetch again what is here already"),
     FLAG(0, "copy", copy, NO, "copy local files into the store instead of using them in place"),
-    TEXT("max-size", "BYTES", max_size, 0, "refuse to fetch more (2G, 500M)"),
+    TEXT(0, "max-size", "BYTES", max_size, 0, "refuse to fetch more (2G, 500M)"),
     FLAG(0, "no-space-check", no_space_check, ONCE, "do not look at the free space first"),
 
     TITLE("The store"),
     FLAG(0, "list", list, ONCE, "list the models of every store on this machine"),
     FLAG(0, "where", where, ONCE, "print the path of each operand's model"),
     FLAG(0, "info", info, ONCE, "say what each operand's model is, holds and needs"),
-    { 'c', "context", G4_OPTK_UINT, "N", AT(context), "tokens of context for the memory that --info tells", 0, 0, 1, 1 << 30, NULL, NULL },
+    UINT('c', "context", context, 1, 1 << 30, 0, "tokens of context for the memory that --info tells"),
     FLAG(0, "rm", rm, ONCE, "remove each operand's model from g4's store"),
     FLAG(0, "gc", gc, ONCE, "remove what no model of g4's store needs"),
     FLAG(0, "verify", verify, ONCE, "compare models with their SHA-256 (operands, or all)"),
     FLAG(0, "aliases", aliases, ONCE, "list the short names and what they stand for"),
 
     TITLE("Converting"),
-    TEXT("convert", "DIR", convert, ONCE, "make a GGUF of a safetensors folder (or of a GGUF, or an installed model)"),
-    TEXT("to", "FILE", to, ONCE, "where it goes"),
-    TEXT("quantize", "TYPE", quantize, ONCE, "its type: bf16, q8_0, q6_k, q5_k_m, q4_k_m, q4_0, ... (help: all)"),
-    TEXT("imatrix", "FILE", imatrix, ONCE, "importance of the columns, as llama-imatrix writes it"),
-    TEXT("embd", "TYPE", embd, ONCE, "the token embedding's type, over the mixture's"),
-    TEXT("ple", "TYPE", ple, ONCE, "the per-layer embedding's"),
+    TEXT(0, "convert", "DIR", convert, ONCE, "make a GGUF of a safetensors folder (or of a GGUF, or an installed model)"),
+    TEXT(0, "to", "FILE", to, ONCE, "where it goes"),
+    TEXT(0, "quantize", "TYPE", quantize, ONCE, "its type: bf16, q8_0, q6_k, q5_k_m, q4_k_m, q4_0, ... (help: all)"),
+    TEXT(0, "imatrix", "FILE", imatrix, ONCE, "importance of the columns, as llama-imatrix writes it"),
+    TEXT(0, "embd", "TYPE", embd, ONCE, "the token embedding's type, over the mixture's"),
+    TEXT(0, "ple", "TYPE", ple, ONCE, "the per-layer embedding's"),
     FLAG(0, "requantize", requantize, ONCE, "quantise what is quantised already"),
-    { 't', "threads", G4_OPTK_UINT, "N", AT(threads), "threads (default: all cores)", 0, 0, 1, 1024, NULL, NULL },
+    UINT('t', "threads", threads, 1, 1024, 0, "threads (default: all cores)"),
 
     TITLE("Network"),
     NUMBER("jobs", G4_OPTK_UINT, "N", jobs, 1, 16, "connections a file (default 8)"),
-    TEXT("limit-rate", "BYTES", limit_rate, 0, "bytes a second at most (10M)"),
+    TEXT(0, "limit-rate", "BYTES", limit_rate, 0, "bytes a second at most (10M)"),
     NUMBER("retry", G4_OPTK_UINT, "N", retries, 0, 100, "further attempts after a failure (default 5)"),
     NUMBER("retry-delay", G4_OPTK_DOUBLE, "SECONDS", retry_delay, 0, 600, "before the first of them; it doubles, with jitter (default 1)"),
     NUMBER("speed-time", G4_OPTK_DOUBLE, "SECONDS", stall, 1, 3600, "end connections that stand still so long (default 30)"),
-    TEXT("proxy", "URL", proxy, 0, "use this proxy (else http_proxy, https_proxy, no_proxy)"),
-    TEXT("cacert", "FILE", cafile, 0, "certificates to trust (else CURL_CA_BUNDLE, SSL_CERT_FILE)"),
-    TEXT("token-file", "FILE", token_file, 0, "the Hub's token (else HF_TOKEN, the Hub's own file)"),
+    TEXT(0, "proxy", "URL", proxy, 0, "use this proxy (else http_proxy, https_proxy, no_proxy)"),
+    TEXT(0, "cacert", "FILE", cafile, 0, "certificates to trust (else CURL_CA_BUNDLE, SSL_CERT_FILE)"),
+    TEXT(0, "token-file", "FILE", token_file, 0, "the Hub's token (else HF_TOKEN, the Hub's own file)"),
     FLAG(0, "netrc", netrc, NO, "user names and passwords from ~/.netrc or $NETRC"),
     FLAG(0, "insecure-http", insecure_http, NO, "allow http to other machines"),
 
@@ -60,7 +57,7 @@ static const struct g4_opt options[] = {
     TITLE("General"),
     FLAG('q', "quiet", quiet, NO, "errors only"),
     FLAG('v', "verbose", verbose, NO, "say what goes on"),
-    TEXT("color", "auto|always|never", color, G4_OPTF_WORDS, "colours on stderr"),
+    TEXT(0, "color", "auto|always|never", color, G4_OPTF_WORDS, "colours on stderr"),
     { 'h', "help", G4_OPTK_FLAG, NULL, AT(quiet), "show this", ONCE, 0, 0, 0, NULL, NULL }, /* answered before parsing */
     { 0, "version", G4_OPTK_FLAG, NULL, AT(quiet), "show the version", ONCE, 0, 0, 0, NULL, NULL },
     { 0 },
