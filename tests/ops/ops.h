@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "device/device.h"
+#include "../vulkan.h"
 
 static uint64_t rnd_state = 0x9e3779b97f4a7c15u;
 
@@ -88,17 +89,6 @@ static inline void free_weight(g4_weight *w)
 {
     free((void *)(uintptr_t)w->data);
     free(w);
-}
-
-/* A Vulkan device to test on: G4_TEST_VULKAN, else Mesa's CPU one; NULL: none here. */
-static inline const char *vulkan_here(void)
-{
-    const char *name = getenv("G4_TEST_VULKAN");
-    if (!name) name = "vulkan:llvmpipe";
-    g4_device *d = g4_device_open(&(struct g4_device_params){ .which = name, .threads = 1 }, NULL);
-    if (!d) return NULL;
-    g4_device_close(d);
-    return name;
 }
 
 /* The levels of this machine, G4_CPU's names; NULL ends.  A level that cannot run is left out;

@@ -172,7 +172,7 @@ int main(void)
         if (!d) skip(levels[l], err.msg);
         g4_device_close(d);
     }
-    const char *gpu = vec_vulkan();
+    const char *gpu = vulkan_here();
     const size_t first = getenv("G4_TEST_FULL") ? 0 : sizeof targets / sizeof *targets - 1; /* the mixture of types alone */
     for (size_t i = first; gpu && i < sizeof targets / sizeof *targets; i++) check_gpu(&targets[i], gpu);
     if (!gpu) skip("vulkan", "no such device here");

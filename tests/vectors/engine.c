@@ -403,7 +403,7 @@ int main(void)
         long_run("gemma3");
         ends();
     }
-    const char *gpu = vec_vulkan();
+    const char *gpu = vulkan_here();
     const bool full = getenv("G4_TEST_FULL") != NULL;
     for (size_t i = 0; gpu && i < sizeof all / sizeof *all; i += full ? 1 : 4) greedy_and_scored(all[i], gpu);
     if (gpu && full) bits("g4-edge", gpu), bits("gemma3", gpu), bits("g4-moe", gpu);

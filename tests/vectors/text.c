@@ -412,7 +412,7 @@ int main(void)
             skip(levels[i], err.msg);
         g4_device_close(d);
     }
-    const char *gpu = vec_vulkan();
+    const char *gpu = vulkan_here();
     if (gpu) check_models(gpu, (struct vec_params){ .device = gpu, .kv = G4_F32 }, 8, !getenv("G4_TEST_FULL"));
     else skip("vulkan", "no such device here");
     return done_testing();

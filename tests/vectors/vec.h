@@ -10,6 +10,7 @@
 #include "base/thread.h"
 #include "model/model.h"
 #include "../tap.h"
+#include "../vulkan.h"
 
 /* ---- reference files ------------------------------------------------------- */
 
@@ -245,17 +246,6 @@ static inline bool same_bits(const float *a, const float *b, size_t n, const cha
     const bool pass = ok(at == n, "%s: the same bits", what);
     if (!pass) printf("# value %zu of %zu: %.9g and %.9g\n", at, n, a[at], b[at]);
     return pass;
-}
-
-/* A Vulkan device to test on: G4_TEST_VULKAN, else Mesa's CPU one; NULL: none here. */
-static inline const char *vec_vulkan(void)
-{
-    const char *name = getenv("G4_TEST_VULKAN");
-    if (!name) name = "vulkan:llvmpipe";
-    g4_device *d = g4_device_open(&(struct g4_device_params){ .which = name, .threads = 1 }, NULL);
-    if (!d) return NULL;
-    g4_device_close(d);
-    return name;
 }
 
 /* G4_TEST_ONLY_GPU: the CPU's part of a test is left out (validation layers, features switched off). */

@@ -124,7 +124,7 @@ static void check_path(const struct path *p, const struct target *t, const struc
 
 int main(void)
 {
-    const char *gpu = vec_vulkan();
+    const char *gpu = vulkan_here();
     const bool full = getenv("G4_TEST_FULL") != NULL;
     struct input in;
     struct vec v;
