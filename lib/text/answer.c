@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text/mask.h"
 #include "text/parse.h"
 
 enum { BACK = 256, MAX_STOP = 16, MAX_BARRED = 32 };
@@ -53,7 +54,7 @@ static void bar_all(g4_answer *a, const struct g4_answer_params *p)
 g4_answer *g4_answer_new(const struct g4_answer_params *p)
 {
     g4_answer *a = g4_alloc(sizeof *a);
-    const bool gemma4 = p->format == G4_CHAT_GEMMA4_SMALL || p->format == G4_CHAT_GEMMA4_LARGE;
+    const bool gemma4 = g4_chat_is_gemma4(p->format);
     const bool can_think = gemma4 || p->format == G4_CHAT_GEMMA3;
     a->m = p->matcher;
     a->open = p->think && can_think ? find(p->tok, gemma4 ? "<|channel>" : "<unused94>") : -1;
@@ -79,13 +80,6 @@ void g4_answer_free(g4_answer *a)
     free(a);
 }
 
-static void set(uint32_t *bits, int32_t id, uint32_t n_vocab, bool on)
-{
-    if (id < 0 || (uint32_t)id >= n_vocab) return;
-    if (on) bits[id / 32] |= 1u << (id & 31);
-    else bits[id / 32] &= ~(1u << (id & 31));
-}
-
 bool g4_answer_mask(void *self, uint32_t *mask, uint32_t n_vocab)
 {
     g4_answer *a = self;
@@ -93,18 +87,18 @@ bool g4_answer_mask(void *self, uint32_t *mask, uint32_t n_vocab)
     uint32_t any = 0;
     if (a->mode == CALL || a->mode == END) return false;
     if (a->mode == THOUGHT) { /* an answer must follow it */
-        for (size_t i = 0; i < a->n_barred; i++) set(mask, a->barred[i], n_vocab, false);
+        for (size_t i = 0; i < a->n_barred; i++) g4_mask_set(mask, a->barred[i], n_vocab, false);
         return true;
     }
     g4_matcher_mask(a->m, a->bits, n_vocab);
     if (a->mode == WAIT) {
-        set(a->bits, a->open, n_vocab, true);
-        set(a->bits, a->call, n_vocab, true);
+        g4_mask_set(a->bits, a->open, n_vocab, true);
+        g4_mask_set(a->bits, a->call, n_vocab, true);
     }
     for (size_t i = 0; i < words; i++) any |= a->bits[i];
     /* Nothing at all is possible: the turn ends here, and what there is will be found wanting. */
     if (!any || g4_matcher_done(a->m))
-        for (size_t i = 0; i < a->n_stop; i++) set(a->bits, a->stop[i], n_vocab, true);
+        for (size_t i = 0; i < a->n_stop; i++) g4_mask_set(a->bits, a->stop[i], n_vocab, true);
     for (size_t i = 0; i < words; i++) mask[i] &= a->bits[i];
     return true;
 }

@@ -31,7 +31,7 @@ struct g4_budget {
 g4_budget *g4_budget_new(const g4_tokenizer *t, enum g4_chat_format f, uint32_t n_max, bool open)
 {
     if (f == G4_CHAT_NONE) return NULL;
-    const bool gemma4 = f == G4_CHAT_GEMMA4_SMALL || f == G4_CHAT_GEMMA4_LARGE;
+    const bool gemma4 = g4_chat_is_gemma4(f);
     const char *from = gemma4 ? "<|channel>" : "<unused94>", *to = gemma4 ? "<channel|>" : "<unused95>";
     const int32_t o = g4_tokenizer_find(t, from, strlen(from)), c = g4_tokenizer_find(t, to, strlen(to));
     if (o < 0 || c < 0) return NULL;

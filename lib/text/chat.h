@@ -17,6 +17,11 @@ enum g4_chat_format {
     G4_CHAT_TRANSLATEGEMMA,
 };
 
+static inline bool g4_chat_is_gemma4(enum g4_chat_format f)
+{
+    return f == G4_CHAT_GEMMA4_SMALL || f == G4_CHAT_GEMMA4_LARGE;
+}
+
 struct g4_chat_in {
     enum g4_chat_format format;
     g4_json messages;      /* array, OpenAI shape */

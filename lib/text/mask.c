@@ -302,3 +302,10 @@ void g4_mask_fill(g4_automaton *a, const g4_pieces *p, g4_state s, struct g4_sca
     fill_state(&x, s);
     keep(&x, s);
 }
+
+void g4_mask_set(uint32_t *bits, int32_t id, uint32_t n_vocab, bool on)
+{
+    if (id < 0 || (uint32_t)id >= n_vocab) return;
+    if (on) bits[id / 32] |= 1u << (id & 31);
+    else bits[id / 32] &= ~(1u << (id & 31));
+}

@@ -10,4 +10,7 @@
  * (UINT32_MAX: however far).  scan holds the text that led to the state. */
 void g4_mask_fill(g4_automaton *a, const g4_pieces *p, g4_state s, struct g4_scan *scan, uint32_t most, uint32_t *bits);
 
+/* One token of a mask of n_vocab bits; ids outside of it (-1: no such piece) do nothing. */
+void g4_mask_set(uint32_t *bits, int32_t id, uint32_t n_vocab, bool on);
+
 #endif

@@ -84,7 +84,7 @@ static void spellings(enum g4_chat_format f, g4_spelling s)
     };
     memset(s, 0, sizeof(g4_spelling));
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
-        const bool gemma4 = f == G4_CHAT_GEMMA4_SMALL || f == G4_CHAT_GEMMA4_LARGE;
+        const bool gemma4 = g4_chat_is_gemma4(f);
         if (f == G4_CHAT_NONE && row[i].mark != G4_MARK_EOS) continue;
         s[0xFF - row[i].mark] = gemma4 ? row[i].gemma4 : f == G4_CHAT_FUNCTIONGEMMA ? row[i].function : row[i].gemma3;
     }

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "text/mask.h"
 #include "text/schema.h"
 
 enum { BACK = 256, MAX_STOP = 16, SPARE = 32 };
@@ -16,11 +17,6 @@ enum { BACK = 256, MAX_STOP = 16, SPARE = 32 };
 static int32_t find(const g4_tokenizer *t, const char *piece)
 {
     return g4_tokenizer_find(t, piece, strlen(piece));
-}
-
-static bool is_gemma4(enum g4_chat_format f)
-{
-    return f == G4_CHAT_GEMMA4_SMALL || f == G4_CHAT_GEMMA4_LARGE;
 }
 
 /* ---- compiling ------------------------------------------------------------------- */
@@ -31,7 +27,7 @@ struct marks {
 
 static bool find_marks(const g4_tokenizer *t, enum g4_chat_format f, struct marks *m)
 {
-    if (is_gemma4(f)) *m = (struct marks){ find(t, "<|tool_call>"), find(t, "<tool_call|>"), find(t, "<|\"|>") };
+    if (g4_chat_is_gemma4(f)) *m = (struct marks){ find(t, "<|tool_call>"), find(t, "<tool_call|>"), find(t, "<|\"|>") };
     else if (f == G4_CHAT_FUNCTIONGEMMA) *m = (struct marks){ find(t, "<start_function_call>"), find(t, "<end_function_call>"), find(t, "<escape>") };
     else return false;
     return m->open >= 0 && m->close >= 0 && m->quote >= 0;
@@ -148,7 +144,7 @@ struct g4_toolguide {
 /* Waiting for results is the end that follows a call: it comes first. */
 static void take_stops(g4_toolguide *g, const struct g4_toolguide_params *p)
 {
-    const int32_t wait = find(p->tok, is_gemma4(p->format) ? "<|tool_response>" : "<start_function_response>");
+    const int32_t wait = find(p->tok, g4_chat_is_gemma4(p->format) ? "<|tool_response>" : "<start_function_response>");
     for (size_t i = 0; i < p->n_stop && g->n_stop < MAX_STOP; i++) {
         g->stop[g->n_stop++] = p->stop[i];
         if (p->stop[i] != wait) continue;
@@ -167,7 +163,7 @@ g4_toolguide *g4_toolguide_new(const struct g4_toolguide_params *p)
 {
     struct marks marks = { -1, -1, -1 };
     g4_toolguide *g = g4_alloc(sizeof *g);
-    const bool thinks = is_gemma4(p->format);
+    const bool thinks = g4_chat_is_gemma4(p->format);
     find_marks(p->tok, p->format, &marks);
     g->choice = p->choice;
     g->open = marks.open;
@@ -193,16 +189,9 @@ void g4_toolguide_free(g4_toolguide *g)
     free(g);
 }
 
-static void set(uint32_t *bits, int32_t id, uint32_t n_vocab, bool on)
-{
-    if (id < 0 || (uint32_t)id >= n_vocab) return;
-    if (on) bits[id / 32] |= 1u << (id & 31);
-    else bits[id / 32] &= ~(1u << (id & 31));
-}
-
 static void set_stops(const g4_toolguide *g, uint32_t *bits, uint32_t n_vocab, bool on)
 {
-    for (size_t i = 0; i < g->n_stop; i++) set(bits, g->stop[i], n_vocab, on);
+    for (size_t i = 0; i < g->n_stop; i++) g4_mask_set(bits, g->stop[i], n_vocab, on);
 }
 
 bool g4_toolguide_mask(void *self, uint32_t *mask, uint32_t n_vocab)
@@ -211,7 +200,7 @@ bool g4_toolguide_mask(void *self, uint32_t *mask, uint32_t n_vocab)
     const size_t words = ((size_t)n_vocab + 31) / 32;
     uint32_t any = 0;
     if (g->choice == G4_TOOL_NONE) {
-        set(mask, g->open, n_vocab, false);
+        g4_mask_set(mask, g->open, n_vocab, false);
         return true;
     }
     if (g->mode == END || (g->choice == G4_TOOL_AUTO && g->mode != CALL)) return false;
@@ -220,8 +209,8 @@ bool g4_toolguide_mask(void *self, uint32_t *mask, uint32_t n_vocab)
         return true;
     }
     g4_matcher_mask(g->m, g->bits, n_vocab);
-    if (g->mode == WAIT && !g->thought) set(g->bits, g->think_open, n_vocab, true);
-    if (g4_matcher_done(g->m) && left(g, g->n) < g->least + SPARE) set(g->bits, g->open, n_vocab, false); /* no room for another */
+    if (g->mode == WAIT && !g->thought) g4_mask_set(g->bits, g->think_open, n_vocab, true);
+    if (g4_matcher_done(g->m) && left(g, g->n) < g->least + SPARE) g4_mask_set(g->bits, g->open, n_vocab, false); /* no room for another */
     for (size_t i = 0; i < words; i++) any |= g->bits[i];
     /* Nothing at all is possible: the turn ends here, and what there is will be found wanting. */
     if (!any || g4_matcher_done(g->m)) set_stops(g, g->bits, n_vocab, true);

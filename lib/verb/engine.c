@@ -37,7 +37,7 @@ static void fill_info(g4_engine *e, double begin)
     i->parallel = g4_core_parallel(e->core);
     i->threads = g4_core_threads(e->core);
     i->has_chat = chat != G4_CHAT_NONE;
-    i->can_think = chat == G4_CHAT_GEMMA4_SMALL || chat == G4_CHAT_GEMMA4_LARGE;
+    i->can_think = g4_chat_is_gemma4(chat);
     i->file_bytes = g4_model_bytes(m);
     i->memory_bytes = g4_core_memory(e->core);
     i->load_ms = 1e3 * (g4_now() - begin);

@@ -5,7 +5,7 @@
 
 static bool has_calls(enum g4_chat_format f)
 {
-    return f == G4_CHAT_GEMMA4_SMALL || f == G4_CHAT_GEMMA4_LARGE || f == G4_CHAT_FUNCTIONGEMMA;
+    return g4_chat_is_gemma4(f) || f == G4_CHAT_FUNCTIONGEMMA;
 }
 
 static enum g4_tool_choice read_choice(const char *word, const char **function)
