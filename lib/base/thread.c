@@ -2,8 +2,8 @@
  *
  * The state of the current job is one 64-bit word, the ticket: its upper half
  * counts jobs since the pool was made, its lower half says how many items are
- * still to be claimed.  A thread claims by a compare-and-swap that takes one off
- * the lower half; since the upper half changes with each job, a late thread can
+ * still to be claimed.  A thread claims by a compare-and-swap that takes some
+ * off the lower half; since the upper half changes with each job, a late thread can
  * never claim from a job it has not looked at.  While a claimed item is not done
  * its job cannot end, so what describes the job (work, job, n) is stable for
  * whoever holds an item.  The thread that finishes the last item of a job starts

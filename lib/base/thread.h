@@ -1,9 +1,10 @@
 /* base/thread: a small pool that runs a list of jobs over claimed items.
  *
- * A job is n items; any thread claims the next item by an atomic counter, and a
- * job is over when all its items are, not when all threads arrive: a thread that
- * the system took off its core without work in hand holds nobody up.  Waiting
- * spins for at most some tens of microseconds, then sleeps on a futex. */
+ * A job is n items; any thread claims the next ones by an atomic counter, a share
+ * of what is left, and a job is over when all its items are, not when all threads
+ * arrive: a thread that the system took off its core without work in hand holds
+ * nobody up.  Waiting spins for at most some tens of microseconds, then sleeps on
+ * a futex. */
 #ifndef G4_BASE_THREAD_H
 #define G4_BASE_THREAD_H
 

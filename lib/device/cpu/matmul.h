@@ -333,8 +333,9 @@ static void panel_float(const struct g4_cpu_run *run, const struct panel *p, con
 /* ---- the ops ------------------------------------------------------------------ */
 
 /* Panels an item, from what they cost (bytes read and products): a sixteenth of
- * the matrix within bounds.  Small enough that a late thread costs little, large
- * because the panel fetched ahead at an item's end is another thread's to read. */
+ * the matrix within bounds.  Small enough that a late thread costs little at the
+ * end, large because the panel fetched ahead at a claim's end may be another
+ * thread's to read. */
 static uint32_t panels_an_item(const g4_weight *w, uint32_t n)
 {
     const size_t cost = W * w->row_bytes + (size_t)n * w->cols * W / 64;
