@@ -89,9 +89,7 @@ static char *folder_of(const char *path)
     return !slash ? g4_strdup(".") : g4_strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
-/* A name's entry is on disk once its folder is; where that cannot be had, the
- * file is complete all the same. */
-static void sync_folder(const char *path)
+void g4_sync_folder(const char *path)
 {
     char *dir = folder_of(path);
     const int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -149,7 +147,7 @@ int g4_new_file_commit(g4_new_file *f, g4_err *err)
     if (!r && rename(f->tmp, f->path)) r = g4_fail_errno(err, G4_EIO, "cannot rename '%s'", f->tmp);
     if (!r) {
         f->named = false;
-        sync_folder(f->path);
+        g4_sync_folder(f->path);
     }
     g4_new_file_drop(f);
     return r;

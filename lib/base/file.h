@@ -34,6 +34,10 @@ int g4_new_file_open(g4_new_file *f, const char *path, g4_err *err);
 int g4_new_file_commit(g4_new_file *f, g4_err *err); /* f is closed in any case */
 void g4_new_file_drop(g4_new_file *f);               /* {0} and what is closed already are fine */
 
+/* After a rename: the entry of a name is on disk once its folder is.  Where that
+ * cannot be had, the file is complete all the same. */
+void g4_sync_folder(const char *path);
+
 int g4_write_all(int fd, const void *p, size_t n); /* 0 or -1 with errno; restarts on EINTR */
 int g4_mkdirs(const char *path, unsigned mode, g4_err *err);
 bool g4_file_exists(const char *path);

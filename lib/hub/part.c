@@ -203,25 +203,13 @@ int g4_part_restart(struct g4_part *p, g4_err *err)
     return ftruncate(p->fd, 0) ? g4_fail_errno(err, G4_EIO, "cannot empty '%s'", p->data) : 0;
 }
 
-static void sync_folder_of(const char *path)
-{
-    char *dir = g4_strdup(path);
-    *strrchr(dir, '/') = 0;
-    const int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        fsync(fd);
-        close(fd);
-    }
-    free(dir);
-}
-
 int g4_part_commit(struct g4_part *p, const char *path, g4_err *err)
 {
     const mode_t mask = umask(0);
     umask(mask);
     if (fchmod(p->fd, 0644 & ~mask) || fsync(p->fd)) return g4_fail_errno(err, G4_EIO, "cannot write '%s'", p->data);
     if (rename(p->data, path)) return g4_fail_errno(err, G4_EIO, "cannot rename '%s' to '%s'", p->data, path);
-    sync_folder_of(path);
+    g4_sync_folder(path);
     unlink(p->journal);
     g4_part_close(p);
     return 0;
