@@ -21,7 +21,7 @@
 #include "weights/names.h"
 #include "weights/store_write.h"
 
-enum { JOURNAL_MIN = 256 << 10, JOURNAL_MAX = 4 << 20, TELL_BYTES = 1 << 20, RESERVE = 64 << 20, POLL_MS = 100, DEFAULT_JOBS = 8 };
+enum { JOURNAL_MIN = 256 << 10, JOURNAL_MAX = 4 << 20, TELL_BYTES = 1 << 20, RESERVE = 64 << 20, POLL_MS = 100, DEFAULT_JOBS = 8, SPACE_SECONDS = 2 };
 
 double g4_fetch_now(void)
 {
@@ -86,10 +86,12 @@ static uint64_t bytes_waiting(const struct job *j)
 }
 
 /* Segments shrink towards the end: the digest needs the bytes in order, and can
- * only begin with the last window of segments when that window is nearly there. */
+ * only begin with the last window of segments when that window is nearly there.
+ * One lane alone has nobody to share with: it asks once, and waits for no answer. */
 static uint64_t segment_of(const struct job *j, uint32_t lanes)
 {
     if (j->part.size < 0) return SEGMENT_MIN;
+    if (lanes == 1) return (uint64_t)j->part.size;
     uint64_t s = (uint64_t)j->part.size / 64, fair = bytes_waiting(j) / (2 * lanes);
     s = s < SEGMENT_MIN ? SEGMENT_MIN : s > SEGMENT_MAX ? SEGMENT_MAX : s;
     if (fair < SEGMENT_LAST) fair = SEGMENT_LAST;
@@ -491,7 +493,7 @@ static unsigned lanes_for(const struct fetch *x, const struct job *j)
 /* Gives idle lanes work, earlier files first; seconds until the next gap is ready. */
 static double assign(struct fetch *x, double now)
 {
-    double soonest = 3600;
+    double soonest = SPACE_SECONDS;
     struct lane *l;
     for (size_t i = 0; i < x->n; i++) {
         struct job *j = &x->job[i];
@@ -499,12 +501,6 @@ static double assign(struct fetch *x, double now)
         if (j->restart) continue;
         while (j->n_lane < lanes_for(x, j) && j->pause <= now && (l = idle_lane(x)) &&
                (take_gap(j, jobs_of(x), now, &g) || (j->state == JOB_RANGED && split(x, j, &g)))) {
-            g4_err err = {0};
-            if (check_space(x, &err)) {
-                g4_job_gap(j, g.a, g.b, g.tries, 0);
-                g4_fetch_fail(x, G4_HUB_SPACE, &err);
-                return 0;
-            }
             g4_lane_start(x, l, j, &g);
         }
         for (size_t k = 0; k < j->n_gap; k++) {
@@ -513,6 +509,15 @@ static double assign(struct fetch *x, double now)
         }
     }
     return soonest;
+}
+
+/* Others write to the disk too. */
+static void watch_space(struct fetch *x, double now)
+{
+    g4_err err = {0};
+    if (now - x->space_at < SPACE_SECONDS) return;
+    x->space_at = now;
+    if (check_space(x, &err)) g4_fetch_fail(x, G4_HUB_SPACE, &err);
 }
 
 static bool all_done(const struct fetch *x)
@@ -528,8 +533,9 @@ static void loop(struct fetch *x)
         int running, left;
         bool freed = false; /* a lane that is free again is given work before anything is waited for */
         CURLMsg *m;
-        const double soonest = assign(x, g4_fetch_now());
+        watch_space(x, g4_fetch_now());
         if (x->failed) break;
+        const double soonest = assign(x, g4_fetch_now());
         curl_multi_perform(x->h->multi, &running);
         while ((m = curl_multi_info_read(x->h->multi, &left))) {
             struct lane *l;

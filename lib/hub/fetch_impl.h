@@ -81,6 +81,7 @@ struct fetch {
     size_t n;
     struct lane lane[N_LANE];
     double told;          /* when progress was last told */
+    double space_at;      /* when the free space was last looked at */
     enum g4_hub_why why;
     g4_err err;
     bool failed;
