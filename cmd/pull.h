@@ -26,6 +26,9 @@ void g4_pull_defaults(struct g4_pull *p);
 bool g4_pull_is_local(const struct g4_pull *p);
 int g4_pull_local(const struct g4_pull *p, const struct g4_opts *opts, g4_err *err);
 
+/* What a list for --with (NULL: none) asks for. */
+int g4_pull_with(const char *text, bool *media, bool *drafter, g4_err *err);
+
 /* Fetches one reference, with its events; a failure is reported here, and remembered in the status. */
 void g4_pull_fetch(const struct g4_pull *p, const char *ref);
 

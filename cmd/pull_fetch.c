@@ -35,12 +35,13 @@ static int bytes_of(const char *option, const char *text, uint64_t *out, g4_err 
     return 0;
 }
 
-static int with_of(const char *text, struct g4_hub_params *h, g4_err *err)
+int g4_pull_with(const char *text, bool *media, bool *drafter, g4_err *err)
 {
+    *media = *drafter = false;
     for (const char *p = text ? text : ""; *p;) {
         const size_t n = strcspn(p, ",");
-        if (n == 5 && !strncmp(p, "media", n)) h->media = true;
-        else if (n == 7 && !strncmp(p, "drafter", n)) h->drafter = true;
+        if (n == 5 && !strncmp(p, "media", n)) *media = true;
+        else if (n == 7 && !strncmp(p, "drafter", n)) *drafter = true;
         else return g4_fail(err, G4_EUSAGE, "'--with' knows media and drafter, not '%.*s'", (int)n, p);
         p += n + (p[n] == ',');
     }
@@ -186,7 +187,7 @@ void g4_pull_fetch(const struct g4_pull *p, const char *ref)
     };
     int rc = bytes_of("max-size", p->max_size, &h.max_size, &err);
     if (!rc) rc = bytes_of("limit-rate", p->limit_rate, &h.rate, &err);
-    if (!rc) rc = with_of(p->with, &h, &err);
+    if (!rc) rc = g4_pull_with(p->with, &h.media, &h.drafter, &err);
     if (rc) why = G4_HUB_USAGE;
     else rc = g4_hub_pull(&h, ref, &why, &err);
     g4_tool_progress_hide();

@@ -9,6 +9,7 @@
 
 struct info {
     const char *name, *path, *digest;
+    struct g4_store_beside beside;
     struct g4_card card;
     uint32_t context[3]; /* lengths whose memory is told; 0: none */
 };
@@ -172,6 +173,8 @@ static void print_json(const struct info *i)
     } else {
         text_member(&s, "unsupported", c->why);
     }
+    text_member(&s, "mmproj", i->beside.mmproj);
+    text_member(&s, "drafter", i->beside.drafter);
     text_member(&s, "chat_format", c->chat);
     text_member(&s, "chat_template", c->template);
     g4_str_addc(&s, '}');
@@ -272,6 +275,8 @@ static void print_text(const struct info *i)
     else line("unsupported", "%s", c->why);
     print_types(c);
     if (c->quantised_with) line("importance", "%s", c->quantised_with);
+    if (i->beside.mmproj) line("projector", "%s", i->beside.mmproj);
+    if (i->beside.drafter) line("drafter", "%s", i->beside.drafter);
     if (c->hp) print_memory(i);
     if (c->template) line("chat", "%s; the template (%zu bytes) stands in --json", c->chat, strlen(c->template));
     else line("chat", "%s, no template", c->chat);
@@ -286,11 +291,14 @@ int g4_pull_info(const struct g4_pull *p, const char *name, g4_err *err)
     if (!rc) {
         i.path = path;
         i.digest = digest;
+        g4_store_beside(name, path, &i.beside);
         if (i.card.hp) choose_contexts(&i, p->context);
         if (p->json) print_json(&i);
         else print_text(&i);
     }
     g4_card_close(&i.card);
+    free(i.beside.mmproj);
+    free(i.beside.drafter);
     free(path);
     free(digest);
     return rc;

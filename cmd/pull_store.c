@@ -72,8 +72,12 @@ static void look_inside(struct row *r, const struct g4_store_model *m)
     if (*chat) add_can(r, "chat");
     if (strstr(chat, "tool")) add_can(r, "tools");
     if (strstr(chat, "think")) add_can(r, "think");
-    if (m->mmproj || g4_weights_find(w, "v.patch_embd.weight")) add_can(r, "media");
-    if (m->drafter) add_can(r, "drafter");
+    struct g4_store_beside beside;
+    g4_store_beside(m->name, m->path, &beside);
+    if (beside.mmproj || g4_weights_find(w, "v.patch_embd.weight")) add_can(r, "media");
+    if (beside.drafter) add_can(r, "drafter");
+    free(beside.mmproj);
+    free(beside.drafter);
     g4_str_free(&s);
     g4_str_free(&key);
     g4_weights_free(w);
@@ -165,13 +169,24 @@ static int list(const struct g4_pull *p)
 
 /* ---- --where, --rm, --gc, --aliases ------------------------------------------------ */
 
-static int where(const char *name, g4_err *err)
+/* With --with: the paths of what stands beside it too. */
+static int where(const struct g4_pull *p, const char *name, g4_err *err)
 {
-    char *path = g4_store_find(name, NULL, err);
+    struct g4_store_beside beside;
+    bool media, drafter;
+    int rc = g4_pull_with(p->with, &media, &drafter, err);
+    char *path = rc ? NULL : g4_store_find(name, NULL, err);
     if (!path) return err->code;
-    printf("%s\n", path);
+    g4_store_beside(name, path, &beside);
+    if (media && !beside.mmproj) rc = g4_fail(err, G4_EMODEL, "'%s' has no projector here (g4-pull --with media fetches one)", name);
+    else if (drafter && !beside.drafter) rc = g4_fail(err, G4_EMODEL, "'%s' has no drafter here (g4-pull --with drafter fetches one)", name);
+    if (!rc) printf("%s\n", path);
+    if (!rc && media) printf("%s\n", beside.mmproj);
+    if (!rc && drafter) printf("%s\n", beside.drafter);
+    free(beside.mmproj);
+    free(beside.drafter);
     free(path);
-    return 0;
+    return rc;
 }
 
 static int rm(const char *name, g4_err *err)
@@ -311,6 +326,6 @@ int g4_pull_local(const struct g4_pull *p, const struct g4_opts *opts, g4_err *e
     if (p->aliases) return aliases(p, err);
     if (p->verify) return verify(p, opts, err);
     if (p->gc) return gc(err);
-    for (size_t i = 0; i < names->n && !rc; i++) rc = p->rm ? rm(names->v[i], err) : p->info ? g4_pull_info(p, names->v[i], err) : where(names->v[i], err);
+    for (size_t i = 0; i < names->n && !rc; i++) rc = p->rm ? rm(names->v[i], err) : p->info ? g4_pull_info(p, names->v[i], err) : where(p, names->v[i], err);
     return rc;
 }

@@ -314,32 +314,12 @@ static int choose(struct repo *r, const struct listing *l, const char **found, g
     return !rc && (r->ref.file || r->ref.quant) ? no_such_file(r, l, err) : 0;
 }
 
-static size_t shared_folder(const char *a, const char *b)
-{
-    size_t deep = 0;
-    for (size_t i = 0; a[i] && a[i] == b[i]; i++) deep += a[i] == '/';
-    return deep;
-}
-
-/* The sidecar that stands nearest: deepest common folder, then the model's own
- * type, then BF16, F16, whatever. */
 static const struct entry *sidecar(const struct listing *l, const char *model, bool (*is)(const char *))
 {
-    const char *tag = g4_names_quant(model);
-    const struct entry *best = NULL;
-    size_t most = 0;
-    for (size_t i = 0; i < l->n; i++) {
-        const char *p = l->v[i].path;
-        unsigned part, of;
-        g4_names_split(p, &part, &of);
-        if (!is(p) || part > 1) continue;
-        size_t score = 1 + 16 * shared_folder(p, model) + (tag && g4_names_match(p, tag) ? 8 : 0);
-        score += g4_names_match(p, "BF16") ? 4 : g4_names_match(p, "F16") ? 3 : g4_names_match(p, "F32") ? 1 : 2;
-        if (score <= most) continue;
-        most = score;
-        best = &l->v[i];
-    }
-    return best;
+    char **name = names_of(l);
+    const size_t i = g4_names_nearest(name, l->n, model, is);
+    free(name);
+    return i < l->n ? &l->v[i] : NULL;
 }
 
 /* ---- the plan ----------------------------------------------------------------------------- */

@@ -193,10 +193,32 @@ static int reuse(struct g4_hub *h, const struct g4_plan *plan, const char *ident
 
 /* ---- all of it ------------------------------------------------------------------------------------ */
 
+/* A projector or a drafter that was pulled with this very model before stays
+ * beside it, also when it was not asked for this time. */
+static size_t keep_beside(const struct g4_hub *h, const struct g4_plan *plan, g4_arena *keep, struct g4_store_file *f, size_t n)
+{
+    static const char *const role[] = { "mmproj", "drafter" };
+    struct g4_store_entry old;
+    bool same = false, here[2] = { false, false };
+    if (!g4_store_load(h->root, plan->name, keep, &old)) return n;
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < old.n; k++) same |= !strcmp(f[i].role, "model") && !strcmp(old.file[k].role, "model") && !strcmp(f[i].digest, old.file[k].digest);
+        for (size_t r = 0; r < 2; r++) here[r] |= !strcmp(f[i].role, role[r]);
+    }
+    for (size_t k = 0; k < old.n && same; k++)
+        for (size_t r = 0; r < 2; r++)
+            if (!here[r] && !strcmp(old.file[k].role, role[r])) {
+                here[r] = true;
+                f[n++] = old.file[k];
+            }
+    return n;
+}
+
 static int publish(struct g4_hub *h, const struct g4_plan *plan, const struct g4_install *x, const char *identity, const struct names *names, g4_err *err)
 {
-    struct g4_store_file *f = g4_alloc((x->n + 1) * sizeof *f);
-    bool *fresh = g4_alloc(x->n + 1);
+    struct g4_store_file *f = g4_alloc((x->n + 2) * sizeof *f);
+    bool *fresh = g4_alloc(x->n + 2);
+    g4_arena keep = {0};
     char (*digest)[72] = g4_alloc((x->n + 1) * sizeof *digest);
     char *path = NULL;
     for (size_t i = 0; i < x->n; i++) {
@@ -206,9 +228,11 @@ static int publish(struct g4_hub *h, const struct g4_plan *plan, const struct g4
                                        .local = v->local ? v->path : NULL, .size = v->size };
         fresh[i] = v->fresh;
     }
-    struct g4_store_entry e = { .source = plan->source, .commit = plan->commit, .identity = identity, .file = f, .n = x->n };
+    struct g4_store_entry e = { .source = plan->source, .commit = plan->commit, .identity = identity, .file = f,
+                                .n = keep_beside(h, plan, &keep, f, x->n) };
     const int rc = write_manifests(h, &e, names, &path, err);
     if (!rc) tell_done(h, &e, names, path, fresh);
+    g4_arena_free(&keep);
     free(path);
     free(f);
     free(fresh);

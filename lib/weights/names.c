@@ -83,6 +83,30 @@ int g4_names_match(const char *rel, const char *tag)
     return best;
 }
 
+static size_t shared_folder(const char *a, const char *b)
+{
+    size_t deep = 0;
+    for (size_t i = 0; a[i] && a[i] == b[i]; i++) deep += a[i] == '/';
+    return deep;
+}
+
+size_t g4_names_nearest(char *const *name, size_t n, const char *model, bool (*is)(const char *rel))
+{
+    const char *tag = g4_names_quant(model);
+    size_t best = n, most = 0;
+    for (size_t i = 0; i < n; i++) {
+        unsigned part, of;
+        g4_names_split(name[i], &part, &of);
+        if (!is(name[i]) || part > 1) continue;
+        size_t score = 1 + 16 * shared_folder(name[i], model) + (tag && g4_names_match(name[i], tag) ? 8 : 0);
+        score += g4_names_match(name[i], "BF16") ? 4 : g4_names_match(name[i], "F16") ? 3 : g4_names_match(name[i], "F32") ? 1 : 2;
+        if (score <= most) continue;
+        most = score;
+        best = i;
+    }
+    return best;
+}
+
 /* The longest tag that matches, since 'Q4_0' may stand beside 'qat' and the like. */
 const char *g4_names_quant(const char *rel)
 {

@@ -22,6 +22,10 @@ size_t g4_names_split(const char *rel, unsigned *part, unsigned *of);
  * 2: plain; 1: behind 'UD-', which gives way to a plain one; 0: not at all. */
 int g4_names_match(const char *rel, const char *tag);
 
+/* Of n paths of a repository the one that is() says yes to and that stands nearest to the model: deepest common
+ * folder, then the model's own tag, then BF16, F16, whatever; n when there is none. */
+size_t g4_names_nearest(char *const *name, size_t n, const char *model, bool (*is)(const char *rel));
+
 /* The known quantisation tag that the path carries ("Q4_K_M"), NULL when none. */
 const char *g4_names_quant(const char *rel);
 

@@ -23,6 +23,13 @@ int g4_place_docker_list(g4_store_each each, void *arg);
 int g4_place_llamacpp_list(g4_store_each each, void *arg);
 int g4_place_lmstudio_list(g4_store_each each, void *arg);
 
+/* What stands beside a model of theirs: by its path, which may be another place's, or by its name. */
+void g4_place_hf_beside(const char *path, struct g4_store_beside *out);
+void g4_place_lmstudio_beside(const char *path, struct g4_store_beside *out);
+void g4_place_ollama_beside(const char *ref, struct g4_store_beside *out);
+/* The nearest of the files below a repository's folder; rel: the model's path in it. */
+void g4_place_nearest(const char *folder, const char *rel, struct g4_store_beside *out);
+
 /* The entries of a folder that do not begin with '.', sorted; n in *n.  g4_place_free_names frees them. */
 char **g4_place_entries(const char *dir, size_t *n);
 void g4_place_free_names(char **v, size_t n);

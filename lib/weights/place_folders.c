@@ -170,6 +170,21 @@ int g4_place_lmstudio(const char *ref, char **path, char **digest, g4_str *looke
     return rc;
 }
 
+/* ROOT/ORG/REPO/FILE */
+void g4_place_lmstudio_beside(const char *path, struct g4_store_beside *out)
+{
+    char *root = lmstudio_root();
+    const size_t n = root ? strlen(root) : 0;
+    const char *org = n && !strncmp(path, root, n) && path[n] == '/' ? path + n + 1 : NULL, *repo = org ? strchr(org, '/') : NULL;
+    const char *rel = repo ? strchr(repo + 1, '/') : NULL;
+    if (rel) {
+        char *folder = g4_strndup(path, (size_t)(rel - path));
+        g4_place_nearest(folder, rel + 1, out);
+        free(folder);
+    }
+    free(root);
+}
+
 int g4_place_lmstudio_list(g4_store_each each, void *arg)
 {
     char *root = lmstudio_root();

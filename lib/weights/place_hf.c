@@ -266,6 +266,23 @@ int g4_place_hf(const char *text, char **path, char **digest, g4_str *looked, g4
     return rc;
 }
 
+/* .../models--ORG--REPO/snapshots/COMMIT/FILE */
+void g4_place_hf_beside(const char *path, struct g4_store_beside *out)
+{
+    const char *at = strstr(path, "/snapshots/"), *rel = at ? strchr(at + 11, '/') : NULL;
+    if (!rel || rel - at != 11 + 40) return;
+    char *repo_dir = g4_strndup(path, (size_t)(at - path)), *snap = g4_strndup(path, (size_t)(rel - path));
+    g4_place_nearest(snap, rel + 1, out);
+    char **found[] = { &out->mmproj, &out->drafter };
+    for (size_t i = 0; i < 2; i++)
+        if (*found[i] && check_file(repo_dir, *found[i], NULL, NULL)) {
+            free(*found[i]);
+            *found[i] = NULL;
+        }
+    free(repo_dir);
+    free(snap);
+}
+
 /* ---- what is there ------------------------------------------------------------------ */
 
 struct listing {

@@ -68,23 +68,23 @@ static char *manifest_of(const char *root, char *const part[N_PART])
     return p;
 }
 
-/* The model layer's blob. */
-static int use_layers(const char *root, const char *manifest, g4_json layers, char **path, char **digest, g4_err *err)
+/* The first layer of that kind; .p NULL when there is none. */
+static g4_json layer_of(g4_json layers, const char *media)
 {
-    g4_json model = {0};
-    bool tensors = false;
-    for (g4_json_it it = g4_json_iter(layers); g4_json_next(&it);) {
-        const g4_json media = g4_json_get(it.value, "mediaType");
-        if (!model.p && g4_json_is(media, MEDIA "model")) model = it.value;
-        tensors |= g4_json_is(media, MEDIA "tensor");
-    }
-    if (!model.p && tensors) return g4_fail(err, G4_EUNSUP, "'%s' is an MLX build, not a GGUF model", manifest);
-    char *d = g4_json_dup(g4_json_get(model, "digest"));
+    for (g4_json_it it = g4_json_iter(layers); g4_json_next(&it);)
+        if (g4_json_is(g4_json_get(it.value, "mediaType"), media)) return it.value;
+    return (g4_json){0};
+}
+
+/* A layer's blob, whole. */
+static int use_layer(const char *root, const char *manifest, g4_json layer, char **path, char **digest, g4_err *err)
+{
+    char *d = g4_json_dup(g4_json_get(layer, "digest"));
     *digest = d && !strncmp(d, "sha256:", 7) ? g4_place_digest(d + 7) : NULL;
     free(d);
     if (!*digest) return g4_fail(err, G4_EFORMAT, "'%s' names no model layer with a SHA-256 digest", manifest);
     int64_t size;
-    if (!g4_json_i64(g4_json_get(model, "size"), &size) || size < 0) return g4_fail(err, G4_EFORMAT, "'%s': a layer without its size", manifest);
+    if (!g4_json_i64(g4_json_get(layer, "size"), &size) || size < 0) return g4_fail(err, G4_EFORMAT, "'%s': a layer without its size", manifest);
     g4_str s = {0};
     g4_str_addf(&s, "%s/blobs/sha256-%s", root, *digest + 7);
     const size_t n = s.n;
@@ -94,6 +94,13 @@ static int use_layers(const char *root, const char *manifest, g4_json layers, ch
     *path = g4_str_take(&s);
     if (partial) return g4_fail(err, G4_EMODEL, "'%s' is still being downloaded", *path);
     return g4_place_check_blob(*path, size, err);
+}
+
+static int use_layers(const char *root, const char *manifest, g4_json layers, char **path, char **digest, g4_err *err)
+{
+    const g4_json model = layer_of(layers, MEDIA "model");
+    if (!model.p && layer_of(layers, MEDIA "tensor").p) return g4_fail(err, G4_EUNSUP, "'%s' is an MLX build, not a GGUF model", manifest);
+    return use_layer(root, manifest, model, path, digest, err);
 }
 
 static int look(const char *root, char *const part[N_PART], char **path, char **digest, g4_err *err)
@@ -111,24 +118,60 @@ static int look(const char *root, char *const part[N_PART], char **path, char **
     return rc ? rc : 1;
 }
 
+/* The store's folders: the user's choice, else a user's own and the system service's. */
+static void roots_of(char *root[2])
+{
+    root[0] = g4_place_env("OLLAMA_MODELS");
+    root[1] = root[0] ? NULL : g4_strdup("/usr/share/ollama/.ollama/models");
+    if (!root[0]) root[0] = g4_xdg_path(NULL, ".ollama/models", NULL);
+}
+
+static void forget(char *part[N_PART], char *root[2])
+{
+    for (int i = 0; i < N_PART; i++) free(part[i]);
+    free(root[0]);
+    free(root[1]);
+}
+
 int g4_place_ollama(const char *ref, char **path, char **digest, g4_str *looked, g4_err *err)
 {
     char *part[N_PART] = {0}, *root[2] = {0};
     int rc = 0;
     if (parse(ref, part)) {
-        root[0] = g4_place_env("OLLAMA_MODELS");
-        if (!root[0]) { /* a user's own, then the system service's */
-            root[0] = g4_xdg_path(NULL, ".ollama/models", NULL);
-            root[1] = g4_strdup("/usr/share/ollama/.ollama/models");
-        }
+        roots_of(root);
         g4_place_note(looked, "Ollama's store", root[0]);
         for (int i = 0; i < 2 && !rc; i++)
             if (root[i]) rc = look(root[i], part, path, digest, err);
     }
-    for (int i = 0; i < N_PART; i++) free(part[i]);
-    free(root[0]);
-    free(root[1]);
+    forget(part, root);
     return rc;
+}
+
+static void take_layer(const char *root, const char *manifest, g4_json layers, const char *media, char **path)
+{
+    const g4_json layer = layer_of(layers, media);
+    char *digest = NULL;
+    if (layer.p && use_layer(root, manifest, layer, path, &digest, NULL)) {
+        free(*path);
+        *path = NULL;
+    }
+    free(digest);
+}
+
+void g4_place_ollama_beside(const char *ref, struct g4_store_beside *out)
+{
+    char *part[N_PART] = {0}, *root[2] = {0}, *manifest = NULL;
+    g4_str text = {0};
+    g4_json top = {0};
+    if (parse(ref, part)) roots_of(root);
+    for (int i = 0; i < 2 && root[i] && !manifest; i++)
+        if ((manifest = manifest_of(root[i], part)) && !g4_file_read(manifest, MANIFEST_MAX, &text, NULL) && !g4_json_check(text.p, text.n, &top, NULL)) {
+            take_layer(root[i], manifest, g4_json_get(top, "layers"), MEDIA "projector", &out->mmproj);
+            take_layer(root[i], manifest, g4_json_get(top, "layers"), MEDIA "draft", &out->drafter);
+        }
+    g4_str_free(&text);
+    free(manifest);
+    forget(part, root);
 }
 
 /* ---- what is there ------------------------------------------------------------------ */

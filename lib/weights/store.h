@@ -8,6 +8,8 @@
  *   Docker's models      [ai/]MODEL[:TAG], also behind docker:
  *   llama.cpp's cache    ORG/REPO[:QUANT] of its versions before it used the Hub's
  *   LM Studio            ORG/REPO[/FILE.gguf][:QUANT]
+ *   RamaLama             [TRANSPORT:][ORG/]NAME[:TAG], behind ramalama:
+ *   Kaggle's cache       OWNER/MODEL/FRAMEWORK/VARIATION[/VERSION][/FILE], behind kaggle:
  *
  * g4's store holds NAME.gguf files and NAME/ folders put there by hand, and what
  * g4-pull writes: blobs/sha256-HEX, and manifests/ESCAPED-NAME.json:
@@ -26,13 +28,21 @@
  * frees) or NULL.  G4_EMODEL with the places looked at when there is none. */
 char *g4_store_find(const char *name, char **digest, g4_err *err);
 
+struct g4_store_beside { /* paths, the caller's to free; NULL: there is none */
+    char *mmproj;        /* the projector for images and sound */
+    char *drafter;       /* the small model that speeds it up */
+};
+
+/* What stands beside a model that g4_store_find found at path under this name: pulled with it, a layer of the
+ * same Ollama model, or the nearest such file of the same repository.  A model given by its path has none. */
+void g4_store_beside(const char *name, const char *path, struct g4_store_beside *out);
+
 struct g4_store_model {
     const char *name;   /* what -m takes */
-    const char *place;  /* "g4", "huggingface", "ollama", "docker", "llama.cpp", "lmstudio" */
+    const char *place;  /* "g4", "huggingface", "ollama", "docker", "llama.cpp", "lmstudio", "ramalama", "kaggle" */
     const char *path, *digest; /* digest: "sha256:HEX" or NULL */
     const char *source; /* where g4 pulled it from, or NULL */
     uint64_t bytes;     /* of the model's files */
-    bool mmproj, drafter;
 };
 
 /* Calls each for every model that some place holds; stops when it returns non-zero, and returns that. */

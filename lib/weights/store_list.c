@@ -87,8 +87,6 @@ static int list_manifest(const char *root, const char *file, g4_store_each each,
         for (g4_json_it it = g4_json_iter(g4_json_get(top, "files")); g4_json_next(&it);) {
             const g4_json role = g4_json_get(it.value, "role");
             int64_t size;
-            m.mmproj |= g4_json_is(role, "mmproj");
-            m.drafter |= g4_json_is(role, "drafter");
             if (g4_json_is(role, "model") && g4_json_i64(g4_json_get(it.value, "size"), &size) && size > 0) m.bytes += (uint64_t)size;
         }
         char *path = name ? g4_store_find(name, &digest, NULL) : NULL;

@@ -137,6 +137,13 @@ static void compose(const struct g4_store_entry *e, const char *path, g4_str *s)
     g4_str_adds(s, "\n]}\n");
 }
 
+char *g4_store_blob(const char *root, const char *hex)
+{
+    g4_str s = {0};
+    g4_str_addf(&s, "%s/blobs/sha256-%s", root, hex);
+    return g4_str_take(&s);
+}
+
 static const struct g4_store_file *the_model(const struct g4_store_entry *e)
 {
     for (size_t i = 0; i < e->n; i++)
@@ -161,11 +168,9 @@ int g4_store_put(const char *root, const struct g4_store_entry *e, char **path, 
     g4_str_addf(&file, "/%s.json", escaped);
     if (!rc) rc = g4_file_write_atomic(file.p, text.p, text.n, err);
     const struct g4_store_file *model = the_model(e);
-    g4_str_clear(&file);
-    if (multi) g4_str_addf(&file, "%s/%s", root, rel.p);
-    else if (model->local) g4_str_adds(&file, model->local);
-    else g4_str_addf(&file, "%s/blobs/sha256-%s", root, model->digest + 7);
-    *path = rc ? NULL : g4_strdup(file.p);
+    if (rc) *path = NULL;
+    else if (multi) *path = g4_place_join(root, rel.p);
+    else *path = model->local ? g4_strdup(model->local) : g4_store_blob(root, model->digest + 7);
     g4_str_free(&view);
     g4_str_free(&rel);
     g4_str_free(&text);
@@ -201,11 +206,9 @@ static const char *kept_text(g4_arena *keep, g4_json v)
 
 static bool is_there(const char *root, const struct g4_store_file *f)
 {
-    g4_str s = {0};
-    if (f->local) g4_str_adds(&s, f->local);
-    else g4_str_addf(&s, "%s/blobs/sha256-%s", root, f->digest + 7);
-    const bool there = g4_file_exists(s.p) && g4_place_bytes(s.p) == f->size;
-    g4_str_free(&s);
+    char *path = f->local ? g4_strdup(f->local) : g4_store_blob(root, f->digest + 7);
+    const bool there = g4_file_exists(path) && g4_place_bytes(path) == f->size;
+    free(path);
     return there;
 }
 

@@ -34,6 +34,9 @@ int g4_store_lock(const char *root, const char *name, bool exclusive, bool wait,
  * *path: what -m opens, absolute, the caller's to free. */
 int g4_store_put(const char *root, const struct g4_store_entry *e, char **path, g4_err *err);
 
+/* "ROOT/blobs/sha256-HEX".  Caller frees. */
+char *g4_store_blob(const char *root, const char *hex);
+
 /* Reads a manifest; true when it is there and all its files are.  Borrows from the arena. */
 bool g4_store_load(const char *root, const char *name, g4_arena *keep, struct g4_store_entry *e);
 

@@ -44,6 +44,17 @@ empty_store
 p --with media,drafter ok/model:Q4_0
 is 'with projector and drafter' "$status $(jq -r 'select(.event == "done") | .role' out | sort | paste -sd,)" '0 drafter,mmproj,model'
 is 'capabilities in --list' "$("$pull" --list --json | jq -c '[.name, .capabilities, .size, .place]')" '["ok/model:Q4_0",["media","drafter"],300032,"g4"]'
+run "$pull" --where --with media,drafter ok/model:Q4_0
+is '--where --with: their paths too' "$(paste -sd' ' out)" \
+    "$G4_STORE/blobs/sha256-$(sha "$served/model/m-Q4_0.gguf") $G4_STORE/blobs/sha256-$(sha "$served/model/mmproj-m-F16.gguf") $G4_STORE/blobs/sha256-$(sha "$served/model/mtp-m.gguf")"
+is '--info says them' "$("$pull" --info -j ok/model:Q4_0 2>/dev/null | jq -c '[.mmproj, .drafter | test("/blobs/sha256-[0-9a-f]{64}$")]')" '[true,true]'
+p ok/model:Q4_0
+is 'a plain pull leaves them beside it' "$(jq -r 'select(.event == "done") | .role' out | sort | paste -sd,)" drafter,mmproj,model
+"$pull" --gc 2>/dev/null
+ok 'where --gc lets them be' "$pull" --where --with media hf:ok/model:Q4_0 >/dev/null
+gets 'a model that has none' ok/small "$small"
+run "$pull" --where --with media ok/small
+is '--where --with media then' "$status $(cat out; grep -c 'no projector here' err)" '3 1'
 empty_store
 p ok/model
 is 'by memory: the largest usual type that fits' "$(jq -r 'select(.event == "resolve") | .files[0].path' out)" m-Q8_0.gguf

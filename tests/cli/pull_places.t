@@ -32,6 +32,11 @@ is '--verify' "$("$pull" --verify org/repo:Q8_0)" 'org/repo:Q8_0: ok'
 run "$pull" --offline --print-path org/repo:Q8_0
 is '--offline finds it' "$status $(cat out)" "0 $repo/snapshots/$commit/m-Q8_0.gguf"
 
+ln -s "../../../blobs/$hex" "$repo/snapshots/$commit/BF16/mmproj-BF16.gguf"
+ln -s "../../../../../../m.gguf" "$repo/snapshots/$commit/mtp-m.gguf"
+is 'the projector beside a model' "$("$pull" --where --with media org/repo:Q8_0 | tail -1)" "$repo/snapshots/$commit/BF16/mmproj-BF16.gguf"
+is 'a drafter that leads out is none' "$("$pull" --where --with drafter org/repo:Q8_0 2>err)$(grep -c 'no drafter here' err)" 1
+
 # ---- Ollama --------------------------------------------------------------------------------
 o=$HOME/.ollama/models
 mkdir -p "$o/blobs" "$o/manifests/registry.ollama.ai/library/Gemma4" "$o/manifests/hf.co/org/repo"
@@ -43,6 +48,12 @@ sed 's/"size":[0-9]*/"size":7/' "$o/manifests/hf.co/org/repo/Q8_0" >"$o/manifest
 is 'Ollama'\''s store, in any case' "$(where ollama:gemma4:e2b)" "$o/blobs/sha256-$hex"
 is 'listed' "$(listed ollama | paste -sd' ')" 'ollama:hf.co/org/repo:Q8_0 ollama:Gemma4:E2B'
 is 'by the listed name' "$(where ollama:hf.co/org/repo:Q8_0)" "$o/blobs/sha256-$hex"
+cp m.gguf p.gguf && echo >>p.gguf
+cp p.gguf "$o/blobs/sha256-$(sha p.gguf)"
+projector='{"mediaType":"application/vnd.ollama.image.projector","digest":"sha256:'$(sha p.gguf)'","size":'$(stat -c %s p.gguf)'}'
+printf '{"layers":[%s,%s]}' "$projector" "$layer" >"$o/manifests/registry.ollama.ai/library/Gemma4/eyes"
+is 'a projector is a layer of its own' "$("$pull" --where --with media ollama:gemma4:eyes | paste -sd' ')" "$o/blobs/sha256-$hex $o/blobs/sha256-$(sha p.gguf)"
+rm "$o/manifests/registry.ollama.ai/library/Gemma4/eyes"
 is 'a blob of another size' "$(where ollama:gemma4:torn)$(grep -c 'instead of 7' err)" 1
 : >"$o/blobs/sha256-$hex-partial"
 is 'a blob that is still fetched' "$(where ollama:gemma4:e2b)$(grep -c 'still being downloaded' err)" 1
@@ -78,6 +89,7 @@ cp m.gguf "$s/Model-Q6_K.gguf"
 cp m.gguf "$s/mmproj-Model-F16.gguf"
 is 'LM Studio' "$(where pub/Model-GGUF)" "$s/Model-Q6_K.gguf"
 is 'listed' "$(listed lmstudio)" pub/Model-GGUF/Model-Q6_K.gguf
+is 'its projector' "$("$pull" --where --with media pub/Model-GGUF | tail -1)" "$s/mmproj-Model-F16.gguf"
 
 # ---- all of them -------------------------------------------------------------------------------------
 "$pull" --list >out
