@@ -15,6 +15,8 @@ int g4_place_ollama(const char *ref, char **path, char **digest, g4_str *looked,
 int g4_place_docker(const char *ref, char **path, char **digest, g4_str *looked, g4_err *err);
 int g4_place_llamacpp(const char *ref, char **path, char **digest, g4_str *looked, g4_err *err);
 int g4_place_lmstudio(const char *ref, char **path, char **digest, g4_str *looked, g4_err *err);
+int g4_place_ramalama(const char *ref, char **path, char **digest, g4_str *looked, g4_err *err);
+int g4_place_kaggle(const char *ref, char **path, char **digest, g4_str *looked, g4_err *err);
 
 /* What each of them holds. */
 int g4_place_hf_list(g4_store_each each, void *arg);
@@ -22,11 +24,14 @@ int g4_place_ollama_list(g4_store_each each, void *arg);
 int g4_place_docker_list(g4_store_each each, void *arg);
 int g4_place_llamacpp_list(g4_store_each each, void *arg);
 int g4_place_lmstudio_list(g4_store_each each, void *arg);
+int g4_place_ramalama_list(g4_store_each each, void *arg);
+int g4_place_kaggle_list(g4_store_each each, void *arg);
 
 /* What stands beside a model of theirs: by its path, which may be another place's, or by its name. */
 void g4_place_hf_beside(const char *path, struct g4_store_beside *out);
 void g4_place_lmstudio_beside(const char *path, struct g4_store_beside *out);
 void g4_place_ollama_beside(const char *ref, struct g4_store_beside *out);
+void g4_place_ramalama_beside(const char *ref, struct g4_store_beside *out);
 /* The nearest of the files below a repository's folder; rel: the model's path in it. */
 void g4_place_nearest(const char *folder, const char *rel, struct g4_store_beside *out);
 

@@ -217,7 +217,8 @@ static int find(const char *name, char **path, char **digest, g4_str *looked, g4
         int (*look)(const char *, char **, char **, g4_str *, g4_err *);
     } place[] = {
         { "hf:", g4_place_hf },           { "ollama:", g4_place_ollama },     { "docker:", g4_place_docker },
-        { "hf:", g4_place_llamacpp }, { "hf:", g4_place_lmstudio },
+        { "hf:", g4_place_llamacpp },     { "hf:", g4_place_lmstudio },       { "ramalama:", g4_place_ramalama },
+        { "kaggle:", g4_place_kaggle },
     };
     /* g4-pull keeps the Hub's models under their names there. */
     int rc = place_own(strncmp(name, "hf:", 3) ? name : name + 3, path, digest, looked, err);

@@ -43,5 +43,6 @@ void g4_store_beside(const char *name, const char *path, struct g4_store_beside 
     if (known) return;
     g4_place_hf_beside(path, out);
     if (!out->mmproj && !out->drafter) g4_place_lmstudio_beside(path, out);
-    if (!out->mmproj && !out->drafter) g4_place_ollama_beside(strncmp(name, "ollama:", 7) ? name : name + 7, out);
+    if (strstr(path, "/ramalama/store/")) g4_place_ramalama_beside(strncmp(name, "ramalama:", 9) ? name : name + 9, out);
+    else if (!out->mmproj && !out->drafter) g4_place_ollama_beside(strncmp(name, "ollama:", 7) ? name : name + 7, out);
 }

@@ -145,7 +145,8 @@ static int list_own(g4_store_each each, void *arg)
 int g4_store_list(g4_store_each each, void *arg)
 {
     static int (*const place[])(g4_store_each, void *) = {
-        list_own, g4_place_hf_list, g4_place_ollama_list, g4_place_docker_list, g4_place_llamacpp_list, g4_place_lmstudio_list,
+        list_own,               g4_place_hf_list,       g4_place_ollama_list,   g4_place_docker_list,
+        g4_place_llamacpp_list, g4_place_lmstudio_list, g4_place_ramalama_list, g4_place_kaggle_list,
     };
     int rc = 0;
     for (size_t i = 0; i < sizeof place / sizeof *place && !rc; i++) rc = place[i](each, arg);

@@ -91,10 +91,54 @@ is 'LM Studio' "$(where pub/Model-GGUF)" "$s/Model-Q6_K.gguf"
 is 'listed' "$(listed lmstudio)" pub/Model-GGUF/Model-Q6_K.gguf
 is 'its projector' "$("$pull" --where --with media pub/Model-GGUF | tail -1)" "$s/mmproj-Model-F16.gguf"
 
+# ---- RamaLama --------------------------------------------------------------------------------------
+r=$XDG_DATA_HOME/ramalama/store
+for at in huggingface/org/Repo-GGUF:Q8_0 ollama/library/tiny:1b huggingface/a/b/c.gguf:latest; do
+    mkdir -p "$r/${at%:*}/refs" "$r/${at%:*}/blobs" "$r/${at%:*}/snapshots/sha256-x"
+    cp m.gguf "$r/${at%:*}/blobs/sha256-$hex"
+    cp p.gguf "$r/${at%:*}/blobs/sha256-$(sha p.gguf)"
+    printf '{"files":[{"hash":"sha256-%s","name":"p.gguf","type":"mmproj"},{"hash":"sha256:%s","name":"m.gguf","type":"gguf"}],"hash":"sha256-x","path":"x","version":"v1.0"}' \
+        "$(sha p.gguf)" "$hex" >"$r/${at%:*}/refs/${at#*:}.json"
+done
+is 'RamaLama' "$(where ramalama:org/Repo-GGUF:Q8_0)" "$r/huggingface/org/Repo-GGUF/blobs/sha256-$hex"
+is 'by transport' "$(where ramalama:hf://org/Repo-GGUF:Q8_0)" "$r/huggingface/org/Repo-GGUF/blobs/sha256-$hex"
+is 'without an organisation' "$(where ramalama:tiny:1b)" "$r/ollama/library/tiny/blobs/sha256-$hex"
+is 'under another transport' "$(where ramalama:oci://tiny:1b)" ''
+is 'listed' "$(listed ramalama | paste -sd' ')" \
+    'ramalama:huggingface://a/b/c.gguf:latest ramalama:huggingface://org/Repo-GGUF:Q8_0 ramalama:ollama://library/tiny:1b'
+for name in $(listed ramalama); do ok "by the listed name $name" test -f "$(where "$name")"; done
+is 'its projector' "$("$pull" --where --with media ramalama:tiny:1b | tail -1)" "$r/ollama/library/tiny/blobs/sha256-$(sha p.gguf)"
+mv "$r/ollama/library/tiny/blobs/sha256-$hex" "$r/ollama/library/tiny/blobs/sha256-$hex.partial"
+is 'a blob that is still fetched' "$(where ramalama:tiny:1b)$(grep -c 'is missing' err)" 1
+echo '{' >"$r/ollama/library/tiny/refs/1b.json"
+is 'a torn reference' "$(where ramalama:tiny:1b)$(grep -c 'not JSON' err)" 1
+is 'a reference that climbs' "$(where ramalama:../../x:../y)" ''
+
+# ---- Kaggle ----------------------------------------------------------------------------------------
+k=$HOME/.cache/kagglehub/models/google/gemma/gguf/e2b
+mkdir -p "$k/2" "$k/3" "$k/10" "$k/11" "$k/.complete/11"
+for v in 2 3 10; do cp m.gguf "$k/$v/gemma.gguf"; done
+: >"$k/2.complete" && : >"$k/10.complete"
+cp m.gguf "$k/11/one.gguf" && cp m.gguf "$k/11/two.gguf" && : >"$k/.complete/11/one.gguf.complete"
+is 'Kaggle: the newest version that is whole' "$(where kaggle:google/gemma/gguf/e2b)" "$k/10/gemma.gguf"
+is 'a version' "$(where kaggle:google/gemma/gguf/e2b/2)" "$k/2/gemma.gguf"
+is 'a version that is not whole' "$(where kaggle:google/gemma/gguf/e2b/3)" ''
+is 'a file that is' "$(where kaggle:google/gemma/gguf/e2b/11/one.gguf)" "$k/11/one.gguf"
+is 'a file that is not' "$(where kaggle:google/gemma/gguf/e2b/11/two.gguf)" ''
+is 'a path that climbs' "$(where kaggle:google/gemma/gguf/e2b/2/../3/gemma.gguf)" ''
+mkdir -p "$k/../../transformers/e2b/1" && echo '{}' >"$k/../../transformers/e2b/1/config.json" && head -c 900 m.gguf >"$k/../../transformers/e2b/1/model.safetensors"
+: >"$k/../../transformers/e2b/1.complete"
+is 'a checkpoint is its folder' "$(where kaggle:google/gemma/transformers/e2b)" "${k%/gguf/e2b}/transformers/e2b/1"
+is 'listed' "$(listed kaggle | paste -sd' ')" \
+    'kaggle:google/gemma/gguf/e2b/10/gemma.gguf kaggle:google/gemma/gguf/e2b/11/one.gguf kaggle:google/gemma/gguf/e2b/2/gemma.gguf kaggle:google/gemma/transformers/e2b/1'
+for name in $(listed kaggle); do ok "by the listed name $name" test -e "$(where "$name")"; done
+mv "$HOME/.cache/kagglehub" "$tmp/hubcache"
+is 'KAGGLEHUB_CACHE' "$(KAGGLEHUB_CACHE=$tmp/hubcache "$pull" --where kaggle:google/gemma/gguf/e2b/2)" "$tmp/hubcache/models/google/gemma/gguf/e2b/2/gemma.gguf"
+
 # ---- all of them -------------------------------------------------------------------------------------
 "$pull" --list >out
 is 'a table' "$(head -1 out | tr -s ' ')" 'NAME SIZE TYPE CONTEXT PLACE CAN'
-is 'with a line for each' "$(wc -l <out)" 6
+is 'with a line for each' "$(wc -l <out)" 8
 run "$pull" --rm ollama:gemma4:e2b
 is 'other tools'\'' caches are never touched' "$status $(test -e "$o/blobs/sha256-$hex" && echo there)" '3 there'
 done_testing
