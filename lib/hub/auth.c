@@ -1,13 +1,15 @@
 /* hub/auth: where the user's secrets lie.  They are read when a source needs them,
  * kept in memory, sent to one origin (net.c) and never put into a message. */
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/file.h"
+#include "base/proc.h"
 #include "hub/impl.h"
 
-enum { SECRET_MAX = 1 << 20 };
+enum { SECRET_MAX = 1 << 20, HELPER_SECONDS = 60 }; /* a keychain may ask the user first */
 
 char *g4_auth_read(const char *path)
 {
@@ -94,6 +96,55 @@ char *g4_auth_basic(const char *user, const char *password)
 
 /* ---- registries ----------------------------------------------------------------------- */
 
+static void wait_for(g4_proc *p)
+{
+    while (!g4_proc_step(p)) {
+        struct pollfd fds[G4_PROC_FDS];
+        const unsigned n = g4_proc_poll(p, fds);
+        poll(fds, n, g4_proc_wait_ms(p));
+    }
+}
+
+/* A program that keeps passwords, docker-credential-NAME: `get` reads the host and writes {"Username", "Secret"}.
+ * One that knows none ends with a status. */
+static char *ask_helper(const char *name, const char *host)
+{
+    g4_str program = {0};
+    g4_err why = {0};
+    g4_json top = {0};
+    char *value = NULL, *user = NULL, *secret = NULL;
+    int status = -1;
+    if (!*name || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != strlen(name)) return NULL;
+    g4_str_addf(&program, "docker-credential-%s", name);
+    const char *const argv[] = { program.p, "get", NULL };
+    g4_proc *p = g4_proc_start(&(struct g4_proc_params){ .argv = argv, .input = { host, strlen(host) }, .out_max = SECRET_MAX, .time_max = HELPER_SECONDS }, &why);
+    if (p) wait_for(p);
+    else g4_log(G4_LOG_WARN, "the login to '%s' is kept by '%s', which cannot be run: %s", host, program.p, why.msg);
+    if (p && g4_proc_state(p, &status) == G4_PROC_EXITED && !status && !g4_json_check(g4_proc_out(p)->p, g4_proc_out(p)->n, &top, NULL)) {
+        user = g4_json_dup(g4_json_get(top, "Username"));
+        secret = g4_json_dup(g4_json_get(top, "Secret"));
+        if (user && secret && *user && strcmp(user, "<token>")) value = g4_auth_basic(user, secret);
+        else if (user && !strcmp(user, "<token>")) g4_log(G4_LOG_WARN, "'%s' has no password for '%s', only a token of Docker's own kind", program.p, host);
+    } else if (p) {
+        g4_log(G4_LOG_VERBOSE, "'%s' has no login for '%s'", program.p, host);
+    }
+    free(user);
+    free(secret);
+    g4_proc_free(p);
+    g4_str_free(&program);
+    return value;
+}
+
+/* The file's credHelpers for this host, else its credsStore for all. */
+static char *by_helper(g4_json top, const char *host)
+{
+    char *name = g4_json_dup(g4_json_path(top, "credHelpers", host));
+    if (!name) name = g4_json_dup(g4_json_get(top, "credsStore"));
+    char *value = name ? ask_helper(name, host) : NULL;
+    free(name);
+    return value;
+}
+
 /* {"auths": {HOST: {"auth": BASE64}}}; the base64 text is what a Basic header wants. */
 static char *in_file(const char *path, const char *host)
 {
@@ -113,6 +164,7 @@ static char *in_file(const char *path, const char *host)
             value = g4_str_take(&s);
         }
         free(auth);
+        if (!value) value = by_helper(top, host);
     }
     g4_str_free(&key);
     free(text);

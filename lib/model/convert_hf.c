@@ -370,6 +370,20 @@ static int check_whole(const char *path, g4_err *err)
     return G4_OK;
 }
 
+/* Packed checkpoints say so in config.json: compressed-tensors and the like by quantization_config, MLX by
+ * quantization. */
+static int check_float(const struct g4_convert_plan *c, g4_err *err)
+{
+    const g4_json config = g4_weights_json(c->w, "config.json", NULL), q = g4_json_get(config, "quantization_config");
+    char *method = g4_json_dup(g4_json_get(q, "quant_method"));
+    int e = G4_OK;
+    if (g4_json_type(q) == G4_JSON_OBJECT || g4_json_type(g4_json_get(config, "quantization")) == G4_JSON_OBJECT)
+        e = g4_fail(err, G4_EUNSUP, "'%s' is quantised already (%.40s): only float checkpoints are converted, start from the original", c->p->from,
+                    method ? method : q.p ? "quantization_config" : "MLX");
+    free(method);
+    return e;
+}
+
 int g4_convert_folder(struct g4_convert_plan *c, g4_err *err)
 {
     struct g4_hparams hp = {0};
@@ -377,9 +391,7 @@ int g4_convert_folder(struct g4_convert_plan *c, g4_err *err)
     char name[96];
     int e;
 
-    const g4_json config = g4_weights_json(c->w, "config.json", err);
-    if (g4_json_type(g4_json_get(config, "quantization_config")) == G4_JSON_OBJECT)
-        return g4_fail(err, G4_EUNSUP, "'%s' is quantised already (quantization_config): only float checkpoints can be converted", c->p->from);
+    if ((e = check_float(c, err))) return e;
     if ((e = check_whole(c->p->from, err)) || (e = g4_hparams_hf(c->w, &hp, &c->arena, err))) return e;
     const char *prefix = g4_bind_prefix(c->w);
     snprintf(name, sizeof name, "%sembed_tokens.weight", prefix);

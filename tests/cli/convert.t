@@ -51,6 +51,18 @@ is "--requantize" "$status" 0
 run "$pull" --convert "$folder" --to own.gguf --force
 is "--force" "$status" 0
 
+for q in '"quantization_config":{"quant_method":"compressed-tensors","format":"pack-quantized"}' '"quantization_config":{"quant_algo":"NVFP4"}' \
+    '"quantization":{"group_size":64,"bits":4}'; do
+    rm -rf packed
+    cp -r "$folder" packed
+    chmod -R u+w packed
+    sed "s/{/{$q,/;q" "$folder/config.json" >packed/config.json
+    sed 1d "$folder/config.json" >>packed/config.json
+    case $q in *compressed*) word=compressed-tensors ;; *NVFP4*) word=quantization_config ;; *) word=MLX ;; esac
+    refused "a packed checkpoint" 3 "quantised already ($word)" --convert packed --to x.gguf
+    is "in one line" "$(wc -l <err)" 1
+done
+
 # A value no type can hold is named, and no file appears.
 mkdir bad
 cp "$folder"/* bad/

@@ -158,6 +158,27 @@ printf '{"auths":{"%s":{"auth":"%s"}}}' "$at" "$(printf user:secret | base64)" >
 gets 'the password of docker login' "oci:$at/ai/gemma4:E2B" m.gguf
 is 'is in no output' "$(cat out err | grep -c "$(printf user:secret | base64)")" 0
 empty_store
+mkdir -p helpers
+cat >helpers/docker-credential-test <<'END_OF_HELPER'
+#!/bin/sh
+read -r host
+echo "$1 $host" >>"$HOME/asked"
+case $host in "$AT") echo '{"ServerURL":"x","Username":"user","Secret":"secret"}' ;; *) echo 'credentials not found'; exit 1 ;; esac
+END_OF_HELPER
+chmod +x helpers/docker-credential-test
+export AT="$at"
+printf '{"auths":{"%s":{}},"credsStore":"test"}' "$at" >"$HOME/.docker/config.json"
+PATH="$tmp/helpers:$PATH" gets 'a password that a program keeps (credsStore)' "oci:$at/ai/gemma4:E2B" m.gguf
+is 'was asked for this host' "$(sort -u "$HOME/asked")" "get $at"
+empty_store
+printf '{"credHelpers":{"%s":"test","other":"none"}}' "$at" >"$HOME/.docker/config.json"
+PATH="$tmp/helpers:$PATH" gets 'one for this host (credHelpers)' "oci:$at/ai/gemma4:E2B" m.gguf
+is 'it is in no output, and not in the store' "$(cat out err | grep -c "$(printf user:secret | base64)")$(grep -rl secret "$G4_STORE/manifests")" 0
+empty_store
+AT=other PATH="$tmp/helpers:$PATH" fails 'a program that knows no login' "oci:$at/ai/gemma4:E2B" 3 gated 'docker login'
+fails 'a program that is not there' "oci:$at/ai/gemma4:E2B" 3 gated 'docker-credential-test.*cannot be run'
+printf '{"credsStore":"../../bin/sh"}' >"$HOME/.docker/config.json"
+fails 'a name that is no program'\''s' "oci:$at/ai/gemma4:E2B" 3 gated 'docker login'
 printf '{"auths":{"%s":{"auth":"%s"}}}' "$at" "$(printf user:wrong | base64)" >"$HOME/.docker/config.json"
 fails 'a wrong password' "oci:$at/ai/gemma4:E2B" 3 gated 'needs a login'
 done_testing
