@@ -112,6 +112,9 @@ class Handler(BaseHTTPRequestHandler):
         if org in refusals and (org != "noentry" or what == "tree"):
             status, code, text = refusals[org]
             return self.answer(status, {"error": text}, [("X-Error-Code", code), ("X-Error-Message", text)])
+        if org == "gated403" and self.headers.get("Authorization"):
+            return self.answer(403, {"error": "x"}, [("X-Error-Code", "GatedRepo"), ("X-Error-Message", "you are not in the authorized list"),
+                                                     ("X-Request-Id", "Root=1-test")])
         if org == "disabled":
             return self.answer(403, {"error": "x"}, [("X-Error-Message", "Access to this resource is disabled.")])
         if org == "badtoken" and self.headers.get("Authorization"):
@@ -172,7 +175,7 @@ class Handler(BaseHTTPRequestHandler):
 
     # ---- the storage behind it --------------------------------------------------------------------
     def storage(self, path, query):
-        _, org, repo, name = path.split("/", 3)
+        _, org, repo, name = path.rstrip("/").split("/", 3)
         full = os.path.join(root, repo, name)
         if not os.path.isfile(full):
             return self.answer(404, "no such object")
@@ -180,18 +183,23 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(403, "<Error>Request has expired</Error>")
         if org == "always403":
             return self.answer(403, "<Error>never</Error>")
+        m = re.match(r"(once|always)(\d+)$", org)
+        if m and (m[1] == "always" or count(f"{org} {repo}") < 1):
+            return self.answer(int(m[2]), "no")
         if org == "busy" and count(f"busy {repo}") < 1:
             return self.answer(503, "busy", [("Retry-After", "1")])
         if org == "down":
             return self.answer(500, "broken")
-        etag = '"v%d"' % (count(f"etag {repo}") if org == "etag" else min(count(f"etag1 {repo}"), 1) if org == "etag1" else 0)
-        self.send_file(org, full, etag, [("x-goog-hash", "crc32c=AAAAAA=="), ("x-goog-hash", "md5=" + md5(full))] if org == "kaggle" else [])
+        etag = '"%s"' % open(os.path.join(root, "etag")).read() if org == "etagfile" else '"v%d"' % (count(f"etag {repo}") if org == "etag" else min(count(f"etag1 {repo}"), 1) if org == "etag1" else 0)
+        self.send_file(org, full, etag, [("x-goog-hash", "crc32c=AAAAAA=="), ("x-goog-hash", "md5=" + md5(__file__ if "wrong" in full else full))]
+                       if org == "kaggle" else [("Content-Disposition", 'attachment; filename="../nice.gguf"')] if org == "disposition" else [])
 
     def send_file(self, org, full, etag, head):
         size = os.path.getsize(full)
         m = re.match(r"bytes=(\d+)-(\d*)$", self.headers.get("Range") or "")
         first = count(f"body {org} {full}")
-        wrong = size // 2 if org == "corrupt" or (org == "corrupt1" and first < 1) else -1
+        wrong = size // 2 if org == "corrupt" or (org == "corrupt1" and first < 1) or (org == "badside" and "mmproj" in full) \
+            or (org == "badjson" and full.endswith("config.json")) else -1
 
         def read(a, n):
             with open(full, "rb") as f:
@@ -223,11 +231,22 @@ class Handler(BaseHTTPRequestHandler):
                 return
             return self.answer(200, read(0, size) if self.command != "HEAD" else b"", head, length=size)
         a, b = int(m[1]), min(int(m[2] or size - 1), size - 1)
+        if org == "unsat" and first < 1:  # as docker-registry: the length of a whole body that never comes
+            self.note(416)
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{size}")
+            self.send_header("Content-Length", str(size))
+            self.end_headers()
+            return time.sleep(30)
         if a >= size:
             return self.answer(416, "", [("Content-Range", f"bytes */{size}")])
         total, shown = size, a
         if org == "badrange" and a:
             shown = a - 1
+        if org == "longrange" and a:
+            b += 1
+        if org == "othertotal" and a:
+            total = size + 1
         if org == "othersize":
             total = size + 1
         head = head + [("Content-Range", f"bytes {shown}-{b}/{total}"), ("Accept-Ranges", "bytes")]

@@ -531,7 +531,9 @@ int g4_net_refused(struct g4_hub *h, const char *what, long status, const struct
 {
     g4_str said = {0};
     const char *code = g4_head_get(head, "X-Error-Code");
+    const char *id = g4_head_get(head, "X-Request-Id");
     server_says(head, body, &said);
+    if (id) g4_log(G4_LOG_VERBOSE, "'%s': the server calls this request %.80s", what, id);
     const char *sep = said.n ? ": " : "", *text = said.n ? said.p : "";
     int rc;
     if (code && !strcmp(code, "GatedRepo"))

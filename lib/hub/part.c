@@ -151,6 +151,16 @@ static bool read_journal(struct g4_part *p)
 
 /* ---- the file --------------------------------------------------------------------------- */
 
+/* What a former run left; whatever else has that name is taken away: the lock says that it is ours. */
+static int open_old(const char *path)
+{
+    struct stat st;
+    if (lstat(path, &st)) return -1;
+    if (S_ISREG(st.st_mode)) return open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    unlink(path);
+    return -1;
+}
+
 int g4_part_open(struct g4_part *p, const char *dir, const char *key, const char *identity, int64_t size, g4_err *err)
 {
     g4_str s = {0};
@@ -159,7 +169,7 @@ int g4_part_open(struct g4_part *p, const char *dir, const char *key, const char
     p->data = g4_strdup(s.p);
     g4_str_adds(&s, ".json");
     p->journal = g4_str_take(&s);
-    p->fd = open(p->data, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    p->fd = open_old(p->data);
     if (p->fd >= 0 && p->identity && read_journal(p)) return 0;
     if (p->fd >= 0) return g4_part_restart(p, err);
     p->fd = open(p->data, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
