@@ -295,21 +295,20 @@ static int verify_own(void *arg, const struct g4_store_model *m)
     return 0;
 }
 
-static int verify(const struct g4_pull *p, const struct g4_opts *opts, g4_err *err)
+static void verify(const struct g4_pull *p, const struct g4_opts *opts)
 {
     struct check c = { .p = p };
-    int rc = 0;
     if (!opts->operands.n) g4_store_list(verify_own, &c);
-    for (size_t i = 0; i < opts->operands.n && !rc; i++) {
-        char *digest, *path = g4_store_find(opts->operands.v[i], &digest, err);
+    for (size_t i = 0; i < opts->operands.n; i++) {
+        g4_err err = {0};
+        char *digest, *path = g4_store_find(opts->operands.v[i], &digest, &err);
         if (path) verify_file(&c, opts->operands.v[i], path, digest);
-        else rc = err->code;
+        else g4_tool_fail_err(&err);
         free(path);
         free(digest);
     }
     for (size_t i = 0; i < c.n; i++) free(c.seen[i]);
     free(c.seen);
-    return rc;
 }
 
 /* ---- which of them --------------------------------------------------------------------- */
@@ -317,15 +316,19 @@ static int verify(const struct g4_pull *p, const struct g4_opts *opts, g4_err *e
 int g4_pull_local(const struct g4_pull *p, const struct g4_opts *opts, g4_err *err)
 {
     const struct g4_opt_list *names = &opts->operands;
-    int rc = 0;
     if (p->list + p->where + p->rm + p->gc + p->verify + p->aliases + p->info > 1)
         return g4_fail(err, G4_EUSAGE, "--list, --where, --rm, --gc, --verify, --aliases and --info exclude each other");
     if ((p->list || p->gc || p->aliases) && names->n) return g4_fail(err, G4_EUSAGE, "'%s': no name is wanted here", names->v[0]);
     if ((p->where || p->rm || p->info) && !names->n) return g4_fail(err, G4_EUSAGE, "no model is named");
     if (p->list) return list(p);
     if (p->aliases) return aliases(p, err);
-    if (p->verify) return verify(p, opts, err);
+    if (p->verify) verify(p, opts);
+    if (p->verify) return 0;
     if (p->gc) return gc(err);
-    for (size_t i = 0; i < names->n && !rc; i++) rc = p->rm ? rm(names->v[i], err) : p->info ? g4_pull_info(p, names->v[i], err) : where(p, names->v[i], err);
-    return rc;
+    for (size_t i = 0; i < names->n; i++) {
+        g4_err why = {0};
+        const char *name = names->v[i];
+        if (p->rm ? rm(name, &why) : p->info ? g4_pull_info(p, name, &why) : where(p, name, &why)) g4_tool_fail_err(&why);
+    }
+    return 0;
 }

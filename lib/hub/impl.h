@@ -25,6 +25,7 @@ struct g4_hub {
     char *root;                /* of the store */
     CURLM *multi;
     CURL *api;                 /* for small requests: keeps its connection */
+    bool reached;              /* some server has answered */
     char *cafile, *netrc;
     struct g4_auth *auth;
     size_t n_auth, cap_auth;

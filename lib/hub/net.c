@@ -15,7 +15,7 @@
 #include "base/hash.h"
 #include "hub/impl.h"
 
-enum { CONNECT_MS = 15000, CALL_S = 60, DELAY_MAX = 30, RETRY_AFTER_MAX = 600, PATIENCE = 5, CLEAN_MAX = 500 };
+enum { CONNECT_MS = 15000, CALL_S = 60, DELAY_MAX = 30, RETRY_AFTER_MAX = 600, PATIENCE = 5, CLEAN_MAX = 500, UNREACHED_MAX = 2 };
 
 const char g4_net_proxy_login[] = "the proxy wants a user name and a password (--proxy http://USER:PASSWORD@HOST)";
 static const char agent[] = "g4-pull/" G4_VERSION;
@@ -468,6 +468,14 @@ static int network_failed(struct g4_hub *h, const struct g4_answer *a, CURLcode 
                        a->status == 429 ? ": too many requests, try again later" : "");
 }
 
+/* How often a small request is made.  While nobody at all has answered, a machine
+ * without a network is likelier than one of many hiccups: its user waits. */
+static uint32_t attempts(const struct g4_hub *h, CURLcode code)
+{
+    const bool nobody = code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_COULDNT_CONNECT;
+    return nobody && !h->reached && h->p->retries > UNREACHED_MAX ? UNREACHED_MAX : h->p->retries;
+}
+
 int g4_net_call(struct g4_hub *h, const struct g4_call *c, struct g4_answer *a, g4_err *err)
 {
     struct reading r = { .a = a, .max = c->max ? c->max : G4_HUB_BODY_MAX };
@@ -481,12 +489,13 @@ int g4_net_call(struct g4_hub *h, const struct g4_call *c, struct g4_answer *a, 
         a->status = 0;
         *why = 0;
         const CURLcode code = walk(h, c, &r, why, &walked);
+        h->reached |= a->status > 0;
         if (walked.code) rc = g4_fail(err, walked.code, "%s", walked.msg);
         else if (r.over) rc = g4_hub_fail(h, G4_HUB_NETWORK, err, "the answer of '%.200s' is larger than %zu bytes", a->url, r.max);
         else if (!g4_net_may_pass(code, a->status)) {
             if (!code) return 0;
             rc = network_failed(h, a, code, why, err);
-        } else if (tries >= h->p->retries || c->quiet) {
+        } else if (tries >= attempts(h, code) || c->quiet) {
             if (c->quiet) {
                 a->status = 0;
                 return 0;

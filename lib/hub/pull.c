@@ -191,6 +191,31 @@ static int reuse(struct g4_hub *h, const struct g4_plan *plan, const char *ident
     return rc;
 }
 
+static bool has_file(const struct g4_store_entry *e, const struct g4_plan_file *f)
+{
+    for (size_t i = 0; i < e->n; i++)
+        if (!strcmp(e->file[i].path, f->path) && f->digest.kind == G4_DIGEST_SHA256 && !strcmp(e->file[i].digest + 7, f->digest.hex)) return true;
+        else if (f->identity && e->file[i].identity && !strcmp(e->file[i].identity, f->identity)) return true;
+    return false;
+}
+
+/* In a store that only others may write to, such as an administrator's, a model that
+ * is installed already is found, not written once more. */
+static bool told_in_place(struct g4_hub *h, const struct g4_plan *plan, const char *identity, const struct names *names)
+{
+    g4_arena keep = {0};
+    struct g4_store_entry e;
+    char *path = NULL;
+    bool here = !h->p->force && !access(h->root, F_OK) && access(h->root, W_OK) && g4_store_load(h->root, plan->name, &keep, &e);
+    if (here && identity) here = e.identity && !strcmp(e.identity, identity);
+    for (size_t i = 0; i < plan->n && here && !identity; i++) here = has_file(&e, &plan->file[i]);
+    if (here) path = g4_store_find(plan->name, NULL, NULL);
+    if (path) tell_done(h, &e, names, path, NULL);
+    free(path);
+    g4_arena_free(&keep);
+    return here;
+}
+
 /* ---- all of it ------------------------------------------------------------------------------------ */
 
 /* A projector or a drafter that was pulled with this very model before stays
@@ -291,12 +316,13 @@ static int carry_out(struct g4_hub *h, struct g4_plan *plan, const char *ref, g4
         rc = g4_hub_fail(h, G4_HUB_USAGE, err, "'%s' has %.1f MB, more than --max-size allows", plan->name, (double)g4_plan_bytes(plan) / 1e6);
     if (!rc) tell(h, &(struct g4_hub_event){ .kind = G4_HUB_RESOLVED, .plan = plan, .name = plan->name });
     if (rc || h->p->dry_run) return rc;
-    rc = make_folders(h, err);
-    if (!rc && (lock = g4_store_lock(h->root, "store", false, true, say_waiting, err)) < 0) rc = g4_hub_fail(h, G4_HUB_IO, err, "no lock");
-    struct g4_alias *a = rc ? NULL : g4_aliases(&n_alias, NULL);
+    struct g4_alias *a = g4_aliases(&n_alias, NULL);
     char *identity = archives_identity(plan);
     collect_names(h, plan, ref, a, n_alias, &names);
-    if (!rc) rc = reuse(h, plan, identity, &names, &done, err);
+    done = told_in_place(h, plan, identity, &names);
+    if (!done) rc = make_folders(h, err);
+    if (!rc && !done && (lock = g4_store_lock(h->root, "store", false, true, say_waiting, err)) < 0) rc = g4_hub_fail(h, G4_HUB_IO, err, "no lock");
+    if (!rc && !done) rc = reuse(h, plan, identity, &names, &done, err);
     if (!rc && !done) rc = fetch_and_install(h, plan, identity, &pin, &names, err);
     if (lock >= 0) close(lock);
     free(identity);
@@ -309,7 +335,9 @@ int g4_hub_pull(const struct g4_hub_params *p, const char *ref, enum g4_hub_why 
     struct g4_hub h = { .p = p, .root = g4_store_root() };
     struct g4_plan plan = {0};
     int rc = 0;
-    if (!h.root) rc = g4_hub_fail(&h, G4_HUB_IO, err, "no place for the store: neither G4_STORE, XDG_DATA_HOME nor HOME is set");
+    struct g4_digest pin;
+    if (p->pin && !g4_digest_parse(p->pin, strlen(p->pin), &pin)) rc = g4_hub_fail(&h, G4_HUB_USAGE, err, "'%s' is not sha256: and 64 hex digits", p->pin);
+    else if (!h.root) rc = g4_hub_fail(&h, G4_HUB_IO, err, "no place for the store: neither G4_STORE, XDG_DATA_HOME nor HOME is set");
     else if (p->offline) rc = find_offline(&h, ref, err);
     else {
         rc = g4_net_open(&h, err);

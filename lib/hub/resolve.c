@@ -114,6 +114,30 @@ static int alias(struct g4_hub *h, const char *ref, char **target, char **pin, g
     return 0;
 }
 
+/* A bare name that nothing has: how it is spelt, which sizes there are, or who could be asked. */
+static int no_such_name(struct g4_hub *h, const char *ref, g4_err *err)
+{
+    size_t n;
+    struct g4_alias *a = g4_aliases(&n, NULL);
+    const size_t family = strcspn(ref, ":");
+    const char *same = NULL;
+    g4_str known = {0};
+    for (size_t i = 0; i < n; i++) {
+        if (!strcasecmp(a[i].name, ref)) same = a[i].name;
+        if (!strncasecmp(a[i].name, ref, family) && strchr(":", a[i].name[family])) g4_str_addf(&known, "%s%s", known.n ? ", " : "", a[i].name);
+    }
+    int rc;
+    if (same) rc = g4_hub_fail(h, G4_HUB_NOT_FOUND, err, "'%s' is no short name, '%s' is", ref, same);
+    else if (known.n) rc = g4_hub_fail(h, G4_HUB_NOT_FOUND, err, "'%s' is no short name; there are: %s", ref, known.p);
+    else if (ends_in(ref, ".gguf") || ends_in(ref, ".safetensors")) rc = g4_hub_fail(h, G4_HUB_NOT_FOUND, err, "no file '%s'", ref);
+    else
+        rc = g4_hub_fail(h, G4_HUB_NOT_FOUND, err, "'%s' is no short name (g4-pull --aliases lists them); ollama:%s asks Ollama's registry, ORG/REPO the Hub",
+                         ref, ref);
+    g4_str_free(&known);
+    g4_aliases_free(a, n);
+    return rc;
+}
+
 static int dispatch(struct g4_hub *h, const char *ref, struct g4_plan *plan, g4_err *err)
 {
     if (!*ref) return g4_hub_fail(h, G4_HUB_USAGE, err, "the reference is empty");
@@ -125,8 +149,7 @@ static int dispatch(struct g4_hub *h, const char *ref, struct g4_plan *plan, g4_
     if (g4_file_exists(ref) || g4_is_dir(ref) || *ref == '/' || !strncmp(ref, "./", 2) || !strncmp(ref, "../", 3))
         return g4_resolve_path(h, ref, plan, err);
     if (strchr(ref, '/')) return g4_resolve_hf(h, ref, plan, err);
-    return g4_hub_fail(h, G4_HUB_NOT_FOUND, err, "'%s' is no short name (g4-pull --aliases lists them); ollama:%s asks Ollama's registry, ORG/REPO the Hub",
-                       ref, ref);
+    return no_such_name(h, ref, err);
 }
 
 int g4_hub_resolve(struct g4_hub *h, const char *ref, struct g4_plan *plan, g4_err *err)

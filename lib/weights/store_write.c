@@ -394,16 +394,25 @@ static void say_waiting(const char *name)
     g4_log(G4_LOG_INFO, "a pull is running; waiting for its end");
 }
 
+/* Why a name is not for g4-pull to remove. */
+static int not_ours(const char *name, const char *root, g4_err *err)
+{
+    char *path = g4_store_find(name, NULL, NULL);
+    const int rc = path ? g4_fail(err, G4_EMODEL, "'%s' is no model that g4-pull installed: it lies at '%s'", name, path)
+                        : g4_fail(err, G4_EMODEL, "no model '%s' in g4's store '%s' (g4-pull --list shows them)", name, root ? root : "(no home folder)");
+    free(path);
+    return rc;
+}
+
 int g4_store_remove(const char *name, uint64_t *freed, g4_err *err)
 {
-    char *root = g4_store_root(), *escaped = g4_store_escape(name);
+    char *root = g4_store_root(), *escaped = g4_store_escape(strncmp(name, "hf:", 3) ? name : name + 3); /* as g4_store_find */
     struct sweep s = { .root = root };
     g4_str file = {0};
     int rc = 0, fd = -1;
     *freed = 0;
     g4_str_addf(&file, "%s/manifests/%s.json", root ? root : "", escaped);
-    if (!root || !g4_file_exists(file.p))
-        rc = g4_fail(err, G4_EMODEL, "no model '%s' in g4's store '%s' (g4-pull --list shows them)", name, root ? root : "(no home folder)");
+    if (!root || !g4_file_exists(file.p)) rc = not_ours(name, root, err);
     if (!rc) {
         g4_err why = {0};
         digests_of(file.p, &s.only, &why); /* a broken one is removed too */

@@ -233,6 +233,17 @@ is '--rm of the last name does not' "$status $(ls "$G4_STORE/blobs")" '0 '
 run "$pull" --rm ok/small
 is '--rm of nothing' "$status" 3
 gets 'pulled again' ok/small "$small"
+cp "$small" "$G4_STORE/byhand.gguf"
+run "$pull" --rm byhand
+is '--rm of a file put there by hand' "$status $(grep -c "lies at '$G4_STORE/byhand.gguf'" err)" '3 1'
+rm "$G4_STORE/byhand.gguf"
+run "$pull" --where nothing ok/small nowhere
+is 'several names: one that is missing does not end it' "$status $(cat out) $(wc -l <err)" "3 $("$pull" --where ok/small) 2"
+run "$pull" --verify nothing ok/small
+is 'nor does it end --verify' "$status $(cat out)" '3 ok/small: ok'
+run "$pull" --rm hf:ok/small
+is '--rm by hf:' "$status $("$pull" --list -q)" '0 '
+gets 'and once more' ok/small "$small"
 echo junk >"$G4_STORE/blobs/sha256-$(sha "$big")"
 touch -d '2 days ago' "$G4_STORE/tmp/old.g4part"
 touch "$G4_STORE/tmp/new.g4part"

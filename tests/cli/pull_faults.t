@@ -112,6 +112,39 @@ done
 gets 'where the address has no name, Content-Disposition does' "$plain/disposition/small/s.gguf/" "$small"
 is 'without its folders' "$(jq -r 'select(.event == "done") | .file' out)" nice.gguf
 empty_store
+for c in 'gemma4:E2B:is:no short name, .gemma4:e2b. is' 'gemma4:9b:is:no short name; there are: gemma4, gemma4:e2b, ' 'nowhere.gguf:is:no file .nowhere.gguf'; do
+    fails "${c%%:is:*}" "${c%%:is:*}" 3 not_found "${c##*:is:}"
+done
+fails 'a pin that is none, before anybody is asked' ok/small 2 usage 'not sha256:' --pin abc
+HF_ENDPOINT=http://127.0.0.1:1
+t0=$(date +%s)
+run "$pull" ok/small
+is 'no network: said soon' "$status $(grep -c 'cannot reach' err) $(($(date +%s) - t0 < 10))" '4 1 1'
+export HF_ENDPOINT=http://127.0.0.1:$hub
+
+# ---- a store that only others may write to -------------------------------------------------------------
+gets 'installed by one who may' ok/small "$small"
+if [ "$(id -u)" != 0 ]; then
+    chmod -R a-w "$G4_STORE"
+    other() { "$@"; }
+else
+    chmod a+rx "$tmp" && chmod -R a+rX "$G4_STORE"
+    other() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
+fi
+if other "$pull" --version >/dev/null 2>&1; then
+    run other "$pull" --print-path ok/small
+    is 'found by one who may not' "$status $(cat out)" "0 $G4_STORE/blobs/sha256-$(sha "$small")"
+    run other "$pull" --json ok/model:Q4_0
+    is 'who cannot install' "$status $(code) $(grep -c 'Permission denied' err)" '4 io 1'
+    run other "$pull" --rm ok/small
+    is 'nor remove' "$status $(test -e "$("$pull" --where ok/small)" && echo there)" '4 there'
+    is 'but look' "$(other "$pull" --verify; other "$pull" --list -q)" "$(printf 'ok/small: ok\nok/small')"
+else
+    skip 'another user' 'cannot become one here'
+fi
+chmod -R u+w "$G4_STORE"
+empty_store
+
 # A token is for https, or for this machine.
 HF_TOKEN=hf_secret HF_ENDPOINT=http://models.example p --insecure-http --proxy "$HF_ENDPOINT" ok/small
 like 'plain http to another machine: the token stays' "$(cat err)" 'not sent over plain http'
