@@ -9,7 +9,7 @@ Hub addresses are those of the Hugging Face Hub.  The organisation says how the 
 name misbehaves in the one way that its branch below shows.  A repository is a folder DIR/REPO; large files (".gguf",
 ".safetensors") have a SHA-256 and lie behind a redirect to the storage, small ones a git SHA-1.
 """
-import gzip, hashlib, json, os, random, re, struct, sys, threading, time
+import base64, gzip, hashlib, json, os, random, re, struct, sys, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlparse
 
@@ -191,8 +191,7 @@ class Handler(BaseHTTPRequestHandler):
         if org == "down":
             return self.answer(500, "broken")
         etag = '"%s"' % open(os.path.join(root, "etag")).read() if org == "etagfile" else '"v%d"' % (count(f"etag {repo}") if org == "etag" else min(count(f"etag1 {repo}"), 1) if org == "etag1" else 0)
-        self.send_file(org, full, etag, [("x-goog-hash", "crc32c=AAAAAA=="), ("x-goog-hash", "md5=" + md5(__file__ if "wrong" in full else full))]
-                       if org == "kaggle" else [("Content-Disposition", 'attachment; filename="../nice.gguf"')] if org == "disposition" else [])
+        self.send_file(org, full, etag, stored(full) if org == "kaggle" else [("Content-Disposition", 'attachment; filename="../nice.gguf"')] if org == "disposition" else [])
 
     def send_file(self, org, full, etag, head):
         size = os.path.getsize(full)
@@ -332,9 +331,17 @@ class Handler(BaseHTTPRequestHandler):
         self.send_file("ok", full, '"x"', [])
 
 
-def md5(path):
-    import base64
-    return base64.b64encode(hashlib.md5(open(path, "rb").read()).digest()).decode()
+def stored(path):
+    """x-goog-hash as an object's name wants it: both, one of them wrong, or no MD5, as objects of several parts have it."""
+    data = open(path, "rb").read()
+    crc = 0xffffffff
+    for byte in data if "parts" in path else b"":
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    crc = "crc32c=" + base64.b64encode(((crc ^ 0xffffffff) ^ ("badparts" in path)).to_bytes(4, "big")).decode()
+    md5 = "md5=" + base64.b64encode(hashlib.md5(data + (b"x" if "wrong" in path else b"")).digest()).decode()
+    return [("x-goog-hash", crc)] if "parts" in path else [("x-goog-hash", md5), ("x-goog-hash", crc)]
 
 
 def make(path, size, seed, arch="gemma3"):

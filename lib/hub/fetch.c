@@ -327,7 +327,7 @@ static void mismatch(struct fetch *x, struct job *j, const char *got)
 {
     static const char *const kind[] = { "", "SHA-256", "git SHA-1", "MD5" };
     g4_str why = {0};
-    g4_str_addf(&why, "its %s is %s instead of %s", kind[j->digest.kind], got, j->digest.hex);
+    g4_str_addf(&why, "its %s is %s instead of %s", strlen(j->digest.hex) == 8 ? "CRC-32C" : kind[j->digest.kind], got, j->digest.hex);
     if (!j->mismatches) {
         fetch_again(x, j, why.p);
     } else {
@@ -378,6 +378,8 @@ static void conclude(struct fetch *x, struct job *j)
         return;
     }
     const char *got = j->digest.kind == G4_DIGEST_SHA256 ? sha256 : other;
+    if (j->digest.kind == G4_DIGEST_STORED && strlen(j->digest.hex) == 8) got += 32;
+    else if (j->digest.kind == G4_DIGEST_STORED) other[32] = 0;
     if (j->digest.kind && *j->digest.hex && strcmp(got, j->digest.hex)) {
         mismatch(x, j, got);
         return;

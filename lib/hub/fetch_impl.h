@@ -35,7 +35,7 @@ struct job {
     enum job_state state;
     struct g4_part part;
     struct g4_follow *follow;
-    struct g4_digest digest; /* expected; MD5 may come with a response */
+    struct g4_digest digest; /* expected; STORED: comes with a response, 32 digits of MD5 or 8 of CRC-32C */
     struct gap *gap;
     size_t n_gap, cap_gap;
     unsigned n_lane;

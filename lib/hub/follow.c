@@ -57,9 +57,34 @@ static int read_at(struct g4_follow *f, uint8_t *buf, size_t n, uint64_t at)
     return 0;
 }
 
+/* CRC-32C (Castagnoli's polynomial), four bytes at a time: table[k][x] is what x becomes k bytes later. */
+static uint32_t (*crc_table(void))[256]
+{
+    uint32_t (*t)[256] = malloc(4 * sizeof *t);
+    for (uint32_t i = 0; t && i < 256; i++) {
+        uint32_t v = i;
+        for (int k = 0; k < 8; k++) v = v >> 1 ^ (v & 1 ? 0x82f63b78u : 0);
+        t[0][i] = v;
+    }
+    for (int k = 1; t && k < 4; k++)
+        for (uint32_t i = 0; i < 256; i++) t[k][i] = t[k - 1][i] >> 8 ^ t[0][t[k - 1][i] & 255];
+    return t;
+}
+
+static uint32_t crc_add(uint32_t t[4][256], uint32_t crc, const uint8_t *p, size_t n)
+{
+    crc = ~crc;
+    for (; n >= 4; p += 4, n -= 4) {
+        crc ^= (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+        crc = t[3][crc & 255] ^ t[2][crc >> 8 & 255] ^ t[1][crc >> 16 & 255] ^ t[0][crc >> 24];
+    }
+    while (n--) crc = crc >> 8 ^ t[0][(crc ^ *p++) & 255];
+    return ~crc;
+}
+
 static EVP_MD_CTX *begin_other(const struct g4_follow *f)
 {
-    if (f->also != G4_DIGEST_GIT && f->also != G4_DIGEST_MD5) return NULL;
+    if (f->also != G4_DIGEST_GIT && f->also != G4_DIGEST_STORED) return NULL;
     EVP_MD_CTX *c = EVP_MD_CTX_new();
     EVP_DigestInit_ex(c, f->also == G4_DIGEST_GIT ? EVP_sha1() : EVP_md5(), NULL);
     if (f->also == G4_DIGEST_GIT) {
@@ -77,7 +102,8 @@ static void *hash(void *arg)
     uint64_t at = 0, n;
     g4_sha256 sha;
     EVP_MD_CTX *other = begin_other(f);
-    int rc = buf ? 0 : g4_fail(&f->err, G4_EIO, "out of memory");
+    uint32_t (*table)[256] = f->also == G4_DIGEST_STORED ? crc_table() : NULL, crc = 0;
+    int rc = buf && (table || f->also != G4_DIGEST_STORED) ? 0 : g4_fail(&f->err, G4_EIO, "out of memory");
     g4_sha256_init(&sha);
     while (!rc && (n = wait_for_bytes(f, at))) {
         if (n > PIECE) n = PIECE;
@@ -85,6 +111,7 @@ static void *hash(void *arg)
         if (rc) break;
         g4_sha256_add(&sha, buf, n);
         if (other) EVP_DigestUpdate(other, buf, n);
+        if (table) crc = crc_add(table, crc, buf, n);
         at += n;
     }
     char sha256[65], hex[65] = "";
@@ -95,6 +122,8 @@ static void *hash(void *arg)
         g4_hex(sum, n_sum < 32 ? n_sum : 32, hex);
         EVP_MD_CTX_free(other);
     }
+    if (table) snprintf(hex + 32, sizeof hex - 32, "%08x", (unsigned)crc);
+    free(table);
     pthread_mutex_lock(&f->lock);
     memcpy(f->sha256, sha256, sizeof f->sha256);
     memcpy(f->other, hex, sizeof f->other);

@@ -9,7 +9,7 @@
 
 struct g4_follow;
 
-/* SHA-256 always; besides it `also` (GIT needs the size; MD5).  fd stays the caller's.  done(arg) is called
+/* SHA-256 always; besides it `also` (GIT needs the size; STORED: MD5, and CRC32C behind it, 32 and 8 digits).  fd stays the caller's.  done(arg) is called
  * on the thread when the digests are ready. */
 struct g4_follow *g4_follow_new(int fd, enum g4_digest_kind also, int64_t size, void (*done)(void *), void *arg, g4_err *err);
 /* The file is there up to `prefix`, ranges `r` are written. */

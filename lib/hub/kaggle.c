@@ -1,5 +1,5 @@
 /* hub/kaggle: OWNER/MODEL/FRAMEWORK/VARIATION[/VERSION][/PATH] of Kaggle Models.
- * An archive, or one file of it, behind a redirect to storage that tells an MD5;
+ * An archive, or one file of it, behind a redirect to storage that tells MD5 and CRC32C;
  * there is no SHA-256 to compare with, so the first pull's own is kept. */
 #include <ctype.h>
 #include <stdlib.h>
@@ -56,7 +56,7 @@ static void add_file(struct g4_plan *plan, const char *base, const char *handle,
     g4_str_addf(&url, "kaggle:%s/%s%s%s", handle, version, inner ? "/" : "", inner ? inner : "");
     f->identity = g4_str_take(&url); /* a version's files do not change */
     f->archive = !inner || g4_archive_name(inner);
-    f->digest.kind = G4_DIGEST_MD5; /* comes with the response */
+    f->digest.kind = G4_DIGEST_STORED;
 }
 
 int g4_resolve_kaggle(struct g4_hub *h, const char *ref, struct g4_plan *plan, g4_err *err)

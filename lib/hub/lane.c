@@ -151,22 +151,36 @@ static void judge_whole(struct lane *l)
     l->b = j->part.size >= 0 ? (uint64_t)j->part.size : UINT64_MAX;
 }
 
-/* Google's storage tells the MD5 of an object. */
-static void take_md5(struct lane *l)
+/* n bytes behind base64 text, as hex digits. */
+static bool base64_hex(const char *p, size_t n, char *hex)
+{
+    static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint32_t bits = 0, n_bit = 0;
+    for (const char *at; *p && n && (at = strchr(digit, *p)); p++) {
+        bits = bits << 6 | (uint32_t)(at - digit);
+        n_bit += 6;
+        if (n_bit < 8) continue;
+        snprintf(hex, 3, "%02x", bits >> (n_bit -= 8) & 255);
+        hex += 2;
+        n--;
+    }
+    return !n;
+}
+
+/* Google's storage tells an object's CRC-32C, and its MD5 unless it was put together of parts:
+ * x-goog-hash: crc32c=BASE64,md5=BASE64, in one line or in two. */
+static void take_stored(struct lane *l)
 {
     struct job *j = l->job;
-    const char *v = g4_head_get(&l->head, "x-goog-hash"), *md5 = v ? strstr(v, "md5=") : NULL;
-    uint8_t raw[16];
-    static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    if (!md5 || j->digest.kind != G4_DIGEST_MD5 || *j->digest.hex) return;
-    uint32_t bits = 0, n = 0, have = 0;
-    for (const char *p = md5 + 4, *at; *p && n < 16 && (at = strchr(digit, *p)); p++) {
-        bits = bits << 6 | (uint32_t)(at - digit);
-        have += 6;
-        if (have >= 8) raw[n++] = (uint8_t)(bits >> (have -= 8));
+    char hex[33];
+    if (j->digest.kind != G4_DIGEST_STORED || *j->digest.hex) return;
+    for (size_t i = 0; i < l->head.text.n;) {
+        const char *key = l->head.text.p + i, *v = key + strlen(key) + 1, *md5 = strstr(v, "md5="), *crc = strstr(v, "crc32c=");
+        i = (size_t)(v + strlen(v) + 1 - l->head.text.p);
+        if (strcasecmp(key, "x-goog-hash")) continue;
+        if (md5 && base64_hex(md5 + 4, 16, hex)) strcpy(j->digest.hex, hex);
+        else if (crc && !*j->digest.hex && base64_hex(crc + 7, 4, hex)) strcpy(j->digest.hex, hex);
     }
-    if (n == 16)
-        for (unsigned i = 0; i < 16; i++) snprintf(j->digest.hex + 2 * i, 3, "%02x", raw[i]);
 }
 
 /* The headers are in: may the body be kept? */
@@ -183,7 +197,7 @@ static void judge(struct lane *l)
         stop(l, LANE_FATAL, G4_HUB_NETWORK, "'%.150s' sends the file encoded as '%.20s', which was not asked for", l->url, coding);
         return;
     }
-    take_md5(l);
+    take_stored(l);
     if (status == 206) judge_range(l);
     else judge_whole(l);
 }

@@ -24,7 +24,7 @@ enum g4_digest_kind {
     G4_DIGEST_NONE,
     G4_DIGEST_SHA256,
     G4_DIGEST_GIT,    /* SHA-1 of "blob SIZE\0" and the content */
-    G4_DIGEST_MD5,    /* integrity only */
+    G4_DIGEST_STORED, /* MD5 or CRC32C, whichever the storage tells with its response: integrity only */
 };
 
 struct g4_digest {

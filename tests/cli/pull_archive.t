@@ -70,6 +70,17 @@ tar("two.tar.gz", ("m.gguf", model), ("n.gguf", model[:-1000] + bytes(1000)))
 tar("none.tar.gz", ("readme.txt", b"x"))
 with zipfile.ZipFile("up.zip", "w") as z:
     z.writestr("../evil.gguf", model)
+with zipfile.ZipFile("link.zip", "w") as z:
+    i = zipfile.ZipInfo("m.gguf")
+    i.external_attr = 0o120777 << 16
+    z.writestr(i, "/etc/passwd")
+with zipfile.ZipFile("locked.zip", "w") as z:
+    z.writestr("m.gguf", model)
+data = bytearray(open("locked.zip", "rb").read())
+for mark, at in (b"PK\3\4", 6), (b"PK\1\2", 8):  # says that it is encrypted
+    data[data.index(mark) + at] |= 1
+open("locked.zip", "wb").write(data)
+tar("case.tar.gz", ("m.gguf", model), ("M.GGUF", b"x"), ("readme.txt", b"x"), ("README.txt", b"x"))
 data = bytearray(open("good.zip", "rb").read())
 data[len(data) // 2] ^= 0xff
 data[len(data) // 2 + 7] ^= 0xff
@@ -82,7 +93,9 @@ crc[-8] ^= 1
 open("crc.tar.gz", "wb").write(crc)
 open("garbage.tar.gz", "wb").write(data + b"garbage behind the end" * 100)
 open("empty.tar.gz", "wb").write(b"")
-with gzip.open("bomb.tar.gz", "wb", 9) as g:
+import lzma
+for name, opener in ("bomb.tar.gz", gzip.open), ("bomb.tar.xz", lzma.open):
+  with opener(name, "wb") as g:
     i = tarfile.TarInfo("bomb.gguf")
     i.size = 1 << 27
     g.write(i.tobuf())
@@ -141,6 +154,12 @@ fails 'a name that comes twice' ./twice.tar.gz 3 integrity 'comes twice'
 fails '10000 folders deep' ./nested.tar.gz 3 integrity 'bad one'
 fails 'backslashes' ./backslash.tar.gz 3 integrity 'bad one'
 fails '100001 members' ./many.tar.gz 3 integrity 'more than 100000'
+fails 'a symbolic link in a zip' ./link.zip 3 integrity 'symbolic link'
+fails 'an encrypted zip' ./locked.zip 3 integrity 'Passphrase required'
+fails 'an xz bomb' ./bomb.tar.xz 3 integrity 'more than such a file could hold'
+p ./case.tar.gz
+like 'names that differ in case are told' "$(cat err)" "'README.txt' comes twice but for its case"
+empty_store
 fails 'a gzip bomb' ./bomb.tar.gz 3 integrity 'more than such a file could hold'
 fails 'a corrupt deflate stream' ./corrupt.zip 3 integrity damaged
 fails 'a truncated gzip' ./truncated.tar.gz 3 integrity damaged

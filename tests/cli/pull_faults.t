@@ -9,7 +9,7 @@ gguf "$big" 40000000 1
 gguf "$served/model/m-Q4_0.gguf" 300000 2
 gguf "$served/model/mmproj-m-F16.gguf" 100000 3 clip
 gguf "$served/small/s.gguf" 500000 5
-gguf "$served/kaggle/wrong.gguf" 200000 6
+for f in wrong parts badparts; do gguf "$served/kaggle/$f.gguf" 200000 6; done
 mkdir -p "$served/folder"
 echo '{"model_type":"gemma3_text"}' >"$served/folder/config.json"
 head -c 70000 "$big" >"$served/folder/model.safetensors"
@@ -25,7 +25,10 @@ gets 'a 416 that announces a body and sends none' unsat/model:Q8_0 "$big"
 ok 'is not waited for' test $(($(date +%s) - t0)) -lt 15
 empty_store
 fails 'a small file with another git digest' badjson/folder 3 integrity 'git SHA-1 is [0-9a-f]* instead of'
-KAGGLE_API_ENDPOINT=$HF_ENDPOINT KAGGLE_API_TOKEN=kaggle_secret fails 'an MD5 that does not fit' kaggle:google/gemma/gguf/e2b/3/wrong.gguf 3 integrity 'MD5'
+export KAGGLE_API_ENDPOINT="$HF_ENDPOINT" KAGGLE_API_TOKEN=kaggle_secret
+fails 'an MD5 that does not fit' kaggle:google/gemma/gguf/e2b/3/wrong.gguf 3 integrity 'its MD5 is [0-9a-f]\{32\} instead of [0-9a-f]\{32\}, twice'
+gets 'a CRC-32C alone' kaggle:google/gemma/gguf/e2b/3/parts.gguf "$served/kaggle/parts.gguf"; empty_store
+fails 'that does not fit' kaggle:google/gemma/gguf/e2b/3/badparts.gguf 3 integrity 'its CRC-32C is [0-9a-f]\{8\} instead of [0-9a-f]\{8\}, twice'
 fails 'gated, for this token too' gated403/small 3 gated 'not in the authorized list' --token-file "$served/ports"
 p -v --token-file "$served/ports" gated403/small
 like 'the number of the request with -v' "$(cat err)" 'Root=1-test'
