@@ -391,7 +391,9 @@ static int from_listing(struct repo *r, const struct listing *l, struct g4_plan 
     if (!rc && model) {
         add_model(r, plan, l, model);
         rc = add_sidecars(r, plan, l, model, err);
-    } else if (!rc) {
+    } else if (!rc && r->h->p->drafter) {
+        rc = g4_hub_fail(r->h, G4_HUB_NOT_FOUND, err, "'%s' is a folder of safetensors: its drafter is a repository of its own", r->id);
+    } else if (!rc) { /* with its towers for images and sound */
         rc = add_folder(r, plan, l, err);
     }
     if (!rc && note.n) plan->note = g4_str_take(&note);

@@ -210,15 +210,20 @@ static const struct {
     { "embedding_projection.weight", "output.weight" },
 };
 
-/* Towers and projectors of other media, a head that repeats the embedding, buffers. */
-static bool left_out(const char *name)
+/* Towers and projectors of other media. */
+static bool of_media(const char *name)
 {
     static const char *const parts[] = { "vision_tower.", "audio_tower.", "embed_vision.", "embed_audio.", "vision_embedder.", "vision_model.",
-                                         "multi_modal_projector.", "rotary_emb." };
-    if (strcmp(name, "lm_head.weight") == 0) return true;
+                                         "multi_modal_projector." };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (strstr(name, parts[i])) return true;
     return false;
+}
+
+/* Those, a head that repeats the embedding, buffers. */
+static bool left_out(const char *name)
+{
+    return of_media(name) || strcmp(name, "lm_head.weight") == 0 || strstr(name, "rotary_emb.");
 }
 
 /* The GGUF name of a checkpoint's tensor (behind the prefix) in out; false: it has none. */
@@ -343,8 +348,13 @@ static void default_types(struct g4_convert_plan *c, g4_dtype type)
 static int add_tensors(struct g4_convert_plan *c, const struct g4_hparams *hp, const char *prefix, g4_err *err)
 {
     int e = G4_OK;
+    size_t media = 0;
     add_rope_freqs(c, hp);
-    for (size_t i = 0; i < g4_weights_count(c->w) && !e; i++) e = add_tensor(c, hp, g4_weights_at(c->w, i), prefix, err);
+    for (size_t i = 0; i < g4_weights_count(c->w) && !e; i++) {
+        media += of_media(g4_weights_at(c->w, i)->name);
+        e = add_tensor(c, hp, g4_weights_at(c->w, i), prefix, err);
+    }
+    if (media && !e) g4_log(G4_LOG_INFO, "%zu tensors for images and sound are left out: a projector (mmproj) is a file of its own", media);
     if (e || (strcmp(hp->arch, "gemma-embedding") == 0 && (e = add_dense(c, err)))) return e;
     qsort(c->item, c->n, sizeof *c->item, by_place);
     return fold_scale(c, hp, err);

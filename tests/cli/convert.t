@@ -51,6 +51,22 @@ is "--requantize" "$status" 0
 run "$pull" --convert "$folder" --to own.gguf --force
 is "--force" "$status" 0
 
+cp -r "$folder" eyes
+chmod -R u+w eyes
+python3 - eyes/model.safetensors <<'END'
+import json, struct, sys
+with open(sys.argv[1], "rb") as f:
+    head = json.loads(f.read(struct.unpack("<Q", f.read(8))[0]))
+    data = f.read()
+head["vision_tower.patch.weight"] = {"dtype": "F32", "shape": [2, 2], "data_offsets": [len(data), len(data) + 16]}
+text = json.dumps(head).encode()
+open(sys.argv[1], "wb").write(struct.pack("<Q", len(text)) + text + data + bytes(16))
+END
+run "$pull" --convert eyes --to eyes.gguf
+like "a checkpoint with eyes: what is left out is said" "$(cat err)" '1 tensors for images and sound are left out'
+"$gen" -m eyes.gguf -d ref --no-stdin --temperature 0 --max-tokens 24 'the system' >got
+ok "its text model is the same" cmp -s want got
+
 for q in '"quantization_config":{"quant_method":"compressed-tensors","format":"pack-quantized"}' '"quantization_config":{"quant_algo":"NVFP4"}' \
     '"quantization":{"group_size":64,"bits":4}'; do
     rm -rf packed

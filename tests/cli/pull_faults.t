@@ -106,6 +106,8 @@ run sh -c '"$0" --json slow/model:Q8_0 | jq -r "select(.event == \"done\" and .r
 is 'the path by jq' "$(cat out)" "$("$pull" --where slow/model:Q8_0)"
 empty_store
 
+fails 'a folder and a drafter' ok/folder 3 not_found 'repository of its own' --with drafter
+
 # ---- references ------------------------------------------------------------------------------------
 for bad in '' 'a--b/c' 'ok/..' 'hf:-x/y' 'ok/x.' 'ok/small:' 'ok/small/../x.gguf' 'hf:x' 'https://' 'ftp://example.org/x.gguf' 'kaggle:x' 'docker:' 'ollama:a/b/c/d e' \
     'oci:x' 'pypi:' 'pypi:x==' 'ok/small@..'; do

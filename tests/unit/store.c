@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "weights/names.h"
 #include "weights/store.h"
 #include "../tap.h"
 
@@ -117,6 +118,22 @@ static void gguf_repo(const char *repo, const char *const *files, size_t n)
     }
 }
 
+/* Which sidecar goes with a model. */
+static void test_nearest(void)
+{
+    static char *const unsloth[] = { "m-Q4_0.gguf", "mmproj-F32.gguf", "mmproj-F16.gguf", "mmproj-BF16.gguf", "mtp-m.gguf", "MTP/m-Q8_0-MTP.gguf" };
+    static char *const google[] = { "gemma-4-E2B-it-mmproj.gguf", "gemma-4-E2B_q4_0-it.gguf" };
+    static char *const ggml[] = { "m-Q4_0.gguf", "m-Q8_0.gguf", "mmproj-m-BF16.gguf", "mmproj-m-Q8_0.gguf", "mtp-m-Q4_0.gguf", "mtp-m-Q8_0.gguf" };
+    static char *const deep[] = { "a/m-Q4_0.gguf", "a/mmproj.gguf", "b/m-Q4_0.gguf", "b/mmproj.gguf", "mmproj-BF16.gguf" };
+    ok(g4_names_nearest(unsloth, 6, unsloth[0], g4_names_is_mmproj) == 3, "BF16 before F16 before F32");
+    ok(g4_names_nearest(unsloth, 6, unsloth[0], g4_names_is_drafter) == 4, "the drafter beside the model before one in a folder");
+    ok(g4_names_nearest(google, 2, google[1], g4_names_is_mmproj) == 0, "the word stands anywhere in the name");
+    ok(g4_names_nearest(google, 2, google[1], g4_names_is_drafter) == 2, "there may be none");
+    ok(g4_names_nearest(ggml, 6, ggml[1], g4_names_is_mmproj) == 3, "the model's own type before any other");
+    ok(g4_names_nearest(ggml, 6, ggml[0], g4_names_is_drafter) == 4 && g4_names_nearest(ggml, 6, ggml[1], g4_names_is_drafter) == 5, "so for drafters");
+    ok(g4_names_nearest(deep, 5, deep[2], g4_names_is_mmproj) == 3, "the same folder before all else");
+}
+
 static void test_hf(void)
 {
     static const char *const many[] = { "m-Q4_K_S.gguf", "m-Q4_K_M.gguf", "m-UD-Q4_K_XL.gguf", "m-Q8_0.gguf", "mmproj-Q4_K_M.gguf",
@@ -215,6 +232,7 @@ int main(void)
     setenv("OLLAMA_MODELS", (snprintf(p, sizeof p, "%s/ollama", root), p), 1);
     test_paths();
     test_own();
+    test_nearest();
     test_hf();
     test_ollama();
     if (chdir("/")) return 1;
