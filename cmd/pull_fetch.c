@@ -12,6 +12,7 @@
 struct say {
     const struct g4_pull *p;
     const char *ref;
+    bool no_bar;
     double last; /* when the last progress event was written */
     char *model; /* path of the model that is done */
 };
@@ -120,7 +121,7 @@ static void on_event(void *arg, const struct g4_hub_event *e)
     char size[24];
     if (e->kind == G4_HUB_RESOLVED) show_plan(s, e->plan);
     if (e->kind == G4_HUB_PROGRESS) {
-        g4_tool_progress_bytes(e->bytes, e->total);
+        if (!s->no_bar) g4_tool_progress_bytes(e->bytes, e->total);
         if (now - s->last < 0.5) return;
         s->last = now;
     }
@@ -176,13 +177,13 @@ static char *shown(const char *ref)
 void g4_pull_fetch(const struct g4_pull *p, const char *ref)
 {
     char *name = shown(ref);
-    struct say s = { .p = p, .ref = name };
+    struct say s = { .p = p, .ref = name, .no_bar = g4_hub_env_true("HF_HUB_DISABLE_PROGRESS_BARS") };
     g4_err err = {0};
     enum g4_hub_why why = G4_HUB_OK;
     struct g4_hub_params h = {
         .proxy = p->proxy, .cafile = p->cafile, .token_file = p->token_file, .pin = p->pin, .name = p->name, .jobs = p->jobs,
         .retries = p->retries + 1, .retry_delay = p->retry_delay, .stall = p->stall, .netrc = p->netrc,
-        .insecure_http = p->insecure_http, .offline = p->offline || g4_hub_env_offline(), .force = p->force, .copy = p->copy,
+        .insecure_http = p->insecure_http, .offline = p->offline || g4_hub_env_true("HF_HUB_OFFLINE") || g4_hub_env_true("TRANSFORMERS_OFFLINE"), .force = p->force, .copy = p->copy,
         .no_space_check = p->no_space_check, .dry_run = p->dry_run, .event = on_event, .arg = &s,
     };
     int rc = bytes_of("max-size", p->max_size, &h.max_size, &err);

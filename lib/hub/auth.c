@@ -55,11 +55,6 @@ static char *hub_token_file(void)
     return g4_str_take(&s);
 }
 
-static bool is_true(const char *v)
-{
-    return v && (!strcasecmp(v, "1") || !strcasecmp(v, "on") || !strcasecmp(v, "yes") || !strcasecmp(v, "true"));
-}
-
 char *g4_auth_hub_token(struct g4_hub *h, g4_err *err)
 {
     static const char *const var[] = { "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN" };
@@ -72,7 +67,7 @@ char *g4_auth_hub_token(struct g4_hub *h, g4_err *err)
         const char *v = getenv(var[i]);
         if (v && *v) return token_of(g4_strdup(v));
     }
-    if (is_true(getenv("HF_HUB_DISABLE_IMPLICIT_TOKEN"))) return NULL;
+    if (g4_hub_env_true("HF_HUB_DISABLE_IMPLICIT_TOKEN")) return NULL;
     char *file = hub_token_file(), *token = token_of(g4_auth_read(file));
     free(file);
     return token;

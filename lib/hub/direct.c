@@ -84,6 +84,8 @@ int g4_resolve_url(struct g4_hub *h, const char *ref, struct g4_plan *plan, g4_e
         f->identity = g4_str_take(&id);
     }
     if (!rc) rc = g4_url_allowed(h, url, NULL, err);
+    if (!rc && !strncasecmp(url, "http://", 7) && h->p->insecure_http && !d.kind && !h->p->pin)
+        g4_log(G4_LOG_WARN, "over plain http nobody vouches for what arrives: #sha256= in the address, or --pin, would");
     if (!rc) rc = look(h, f, &name, err);
     if (name) {
         free(f->path);

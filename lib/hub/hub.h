@@ -65,7 +65,7 @@ struct g4_hub_params { /* all zero: sensible defaults */
 /* Pulls what ref names.  G4_OK, or a negative code with *why and the message. */
 int g4_hub_pull(const struct g4_hub_params *p, const char *ref, enum g4_hub_why *why, g4_err *err);
 
-/* Offline is asked for by the environment (HF_HUB_OFFLINE, TRANSFORMERS_OFFLINE). */
-bool g4_hub_env_offline(void);
+/* A variable of the environment that says yes, as the Hub's programs read it: 1, on, yes, true. */
+bool g4_hub_env_true(const char *var);
 
 #endif

@@ -272,6 +272,9 @@ int g4_net_open(struct g4_hub *h, g4_err *err)
     static const char *const ca[] = { "CURL_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE" };
     static bool begun;
     if (!begun && curl_global_init(CURL_GLOBAL_DEFAULT)) return g4_hub_fail(h, G4_HUB_NETWORK, err, "libcurl does not start");
+    const curl_version_info_data *v = curl_version_info(CURLVERSION_NOW);
+    if (!begun) g4_log(G4_LOG_DEBUG, "libcurl %s, %s", v->version, v->ssl_version ? v->ssl_version : "without TLS");
+    if (!(v->features & CURL_VERSION_SSL)) return g4_hub_fail(h, G4_HUB_NETWORK, err, "this machine's libcurl has no TLS, and so no https");
     begun = true;
     h->multi = curl_multi_init();
     h->api = curl_easy_init();

@@ -17,18 +17,13 @@
 
 enum { NAMES_MAX = 32 };
 
-static bool is_true(const char *var)
+bool g4_hub_env_true(const char *var)
 {
     static const char *const yes[] = { "1", "on", "yes", "true" };
     const char *v = getenv(var);
     for (size_t i = 0; v && i < sizeof yes / sizeof *yes; i++)
         if (!strcasecmp(v, yes[i])) return true;
     return false;
-}
-
-bool g4_hub_env_offline(void)
-{
-    return is_true("HF_HUB_OFFLINE") || is_true("TRANSFORMERS_OFFLINE");
 }
 
 static void tell(const struct g4_hub *h, const struct g4_hub_event *e)

@@ -127,6 +127,12 @@ run "$pull" ok/small
 is 'no network: said soon' "$status $(grep -c 'cannot reach' err) $(($(date +%s) - t0 < 10))" '4 1 1'
 export HF_ENDPOINT=http://127.0.0.1:$hub
 
+p -v --insecure-http "$plain/ok/small/s.gguf"
+like 'plain http without a digest is warned of' "$(cat err)" 'nobody vouches'
+p -v --insecure-http "$plain/ok/small/s.gguf#sha256=$(sha "$small")"
+is 'with one it is not' "$(grep -c vouches err)" 0
+empty_store
+
 # ---- a store that only others may write to -------------------------------------------------------------
 gets 'installed by one who may' ok/small "$small"
 if [ "$(id -u)" != 0 ]; then
