@@ -105,6 +105,7 @@ struct router_args {   /* router.comp, router_pick.comp */
 struct pick_args {     /* pick_*.comp */
     uint cols, n_chunk;
     uint adjusted;     /* the step changes or masks logits */
+    uint row0;         /* row of OUT at which the binding of the logits begins */
 };
 #define G4_PICK_CHUNK 2048
 #define G4_PICK_MOST 256

@@ -29,6 +29,7 @@ struct matmul_args {
     /* RESID builds: what follows the product (resid.comp) */
     float eps, resid_alpha;
     uint resid_flags;  /* G4_RESID_* */
+    uint y_row0;       /* row of the results at which their binding begins */
 };
 #define G4_RESID_W 1       /* the branch has a norm with weights */
 #define G4_RESID_NEXT 2    /* the next norm is made */

@@ -16,7 +16,7 @@ shared uint count[G4_EXPERT_MAX];  /* entries of an expert, then where its next 
 
 uint expert_of(uint entry)
 {
-    return uint(routes[(step.head.first[a.range] + entry / a.k) * 2u * a.k + entry % a.k]);
+    return min(uint(routes[(step.head.first[a.range] + entry / a.k) * 2u * a.k + entry % a.k]), a.n_expert - 1u);
 }
 
 void main()

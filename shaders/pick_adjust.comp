@@ -20,12 +20,12 @@ void main()
     const uint ask = step.head.at_pick + row * 5, t = gl_LocalInvocationID.x;
     const uint want = step.data[ask + 1], adj = step.data[ask + 3], n = step.data[ask + 4];
 
-    if (t == 0) picked[row].want = want != G4_NO_ROW ? logits[row * a.cols + want] : 0.0;
+    if (t == 0) picked[row].want = want != G4_NO_ROW ? logits[(row - a.row0) * a.cols + want] : 0.0;
     barrier();
     for (uint i = 0; i < n; i++) {
         const uint id = step.data[adj + 3 * i];
         if (id == G4_NO_ROW || id % GROUP != t) continue;
-        const float l = logits[row * a.cols + id], rep = step_float(adj + 3 * i + 1);
-        logits[row * a.cols + id] = (l > 0.0 ? l / rep : l * rep) + step_float(adj + 3 * i + 2);
+        const float l = logits[(row - a.row0) * a.cols + id], rep = step_float(adj + 3 * i + 1);
+        logits[(row - a.row0) * a.cols + id] = (l > 0.0 ? l / rep : l * rep) + step_float(adj + 3 * i + 2);
     }
 }

@@ -24,13 +24,13 @@ void main()
     float most = none, sum = 0.0;
 
     for (uint i = first + t; i < end; i += GROUP)
-        if (allow == G4_NO_ROW || (step.data[allow + i / 32] >> (i % 32) & 1) != 0) most = max(most, logits[row * a.cols + i]);
+        if (allow == G4_NO_ROW || (step.data[allow + i / 32] >> (i % 32) & 1) != 0) most = max(most, logits[(row - a.row0) * a.cols + i]);
     most = group_max(most);
     if (t == 0) lowest = G4_NO_ROW;
     barrier();
     for (uint i = first + t; i < end && most != none; i += GROUP) {
         if (allow != G4_NO_ROW && (step.data[allow + i / 32] >> (i % 32) & 1) == 0) continue;
-        const float x = logits[row * a.cols + i];
+        const float x = logits[(row - a.row0) * a.cols + i];
         sum += exp(x - most);
         if (x == most) atomicMin(lowest, i);
     }

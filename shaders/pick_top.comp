@@ -52,7 +52,7 @@ float log_sum_exp(uint row, bool before, out float most)
 /* Key of logit i of a row, (0, 0): not a candidate. */
 uvec2 key_of(uint row, uint allow, uint i)
 {
-    const float x = logits[row * a.cols + i];
+    const float x = logits[(row - a.row0) * a.cols + i];
     if (x == NONE || isnan(x)) return uvec2(0);
     if (allow != G4_NO_ROW && (step.data[allow + i / 32] >> (i % 32) & 1) == 0) return uvec2(0);
     return uvec2(ordered(x), ~i);
@@ -154,7 +154,7 @@ void main()
     if (t == 0) {
         picked[row].lse = lse;
         picked[row].lse_raw = lse_raw;
-        if (a.adjusted == 0) picked[row].want = want != G4_NO_ROW ? logits[row * a.cols + want] : 0.0;
+        if (a.adjusted == 0) picked[row].want = want != G4_NO_ROW ? logits[(row - a.row0) * a.cols + want] : 0.0;
         picked[row].n_top = k == 1 && most != NONE ? 1 : 0;
         first_id = G4_NO_ROW;
         prefix = uvec2(0);
@@ -181,7 +181,7 @@ void main()
     sort();
     for (uint i = t; i < n; i += GROUP) {
         picked[row].id[i] = ~list[i].y;
-        picked[row].logit[i] = logits[row * a.cols + ~list[i].y];
+        picked[row].logit[i] = logits[(row - a.row0) * a.cols + ~list[i].y];
     }
     if (t == 0) picked[row].n_top = n;
 }

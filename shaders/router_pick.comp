@@ -1,5 +1,6 @@
 /* router_pick: softmax over a row's scores, the k largest (ties: the lower
  * expert), renormalised and times the expert's own factor; an invocation an expert.
+ * Scores that are no numbers choose all: they may not write beyond k.
  *
  *   route[r] = k expert numbers ascending, then their k factors
  *
@@ -41,6 +42,7 @@ void main()
         slot += uint(o < e);
         all += p[o];
     }
+    if (slot >= a.k) return;
     route[row * 2 * a.k + slot] = float(e);
     route[row * 2 * a.k + a.k + slot] = p[e] / all * (a.has_own != 0 ? own[e] : 1.0);
 }

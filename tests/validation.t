@@ -1,6 +1,7 @@
 #!/bin/sh
 # The Vulkan device under the Khronos validation layer with synchronisation validation: not one message.  The layer is
-# shown to speak first: a buffer without bytes is asked for.  G4_TEST_FULL=1 runs every test that uses the device.
+# shown to speak first, of a buffer without bytes and of missing barriers.  G4_TEST_FULL=1 runs every test that uses the
+# device, each with its default counts.
 n=0
 ok() { # ok STATUS NAME
     n=$((n + 1))
@@ -31,24 +32,61 @@ int main(void)
 }
 END
 "$build/g4-gen" --list-devices | grep -q '^vulkan:.*llvmpipe' || { echo '1..0 # SKIP no Vulkan CPU device here (mesa-vulkan-drivers)'; exit; }
+# What the layer says of any process goes into a pipe, and from there into one file.
+mkfifo "$tmp/pipe"
+exec 9<>"$tmp/pipe"
+cat <&9 >>"$tmp/said" 2>/dev/null &
+reader=$!
+trap 'kill $reader; rm -rf "$tmp"' EXIT
+cat >"$tmp/settings" <<END
+khronos_validation.debug_action = VK_DBG_LAYER_ACTION_LOG_MSG
+khronos_validation.log_filename = $tmp/pipe
+khronos_validation.report_flags = error,warn,perf
+khronos_validation.enables = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT
+END
 export ASAN_OPTIONS=detect_leaks=0 # the layer's own
-export VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation
-export VK_LAYER_ENABLES=VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT
-said() { # said FILE: lines that the layer wrote
-    grep -cE 'VUID|SYNC-HAZARD|UNASSIGNED|Validation (Error|Warning|Performance)' "$1"
+export VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation VK_LAYER_SETTINGS_PATH="$tmp/settings"
+export G4_TEST_ONLY_GPU=1
+loader=$(PATH=$PATH:/sbin:/usr/sbin ldconfig -p | sed -n 's/.*libvulkan\.so\.1 .*=> //p' | head -1)
+mkdir "$tmp/shim" && ln -s "$PWD/$build/tests/fault/vulkan.so" "$tmp/shim/libvulkan.so.1"
+shim() { # shim VARIABLE=VALUE COMMAND...: with tests/fault/vulkan.c in front of the loader
+    env SHIM_VULKAN="$loader" LD_LIBRARY_PATH="$tmp/shim${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" "$@"
 }
-${CC:-cc} -o "$tmp/plant" "$tmp/plant.c" -lvulkan && "$tmp/plant" >"$tmp/out" 2>&1
-[ "$(said "$tmp/out")" -gt 0 ]
-ok $? "the validation layer is at work"
-
-tests="ops/rows ops/vk_moe"
-[ "$G4_TEST_FULL" ] && tests="ops/rows ops/pick ops/vk_moe ops/vk_matmul ops/attend vectors/vk_paths"
-for t in $tests; do
-    env -u G4_TEST_FULL "$build/tests/$t.t" >"$tmp/out" 2>&1
+run() { # run COMMAND...: $status, and in $count how many messages there were
+    : >"$tmp/said"
+    "$@" >"$tmp/out" 2>&1
     status=$?
-    count=$(said "$tmp/out")
-    [ $status = 0 ] && [ "$count" = 0 ]
-    ok $? "$t: status $status, $count messages"
-    [ "$count" = 0 ] || grep -E 'VUID|SYNC-HAZARD|UNASSIGNED|Validation' "$tmp/out" | head -5 | sed 's/^/# /'
+    sleep 0.2
+    count=$(grep -cE 'VUID|SYNC-HAZARD|UNASSIGNED|Validation (Error|Warning|Performance)' "$tmp/said")
+}
+quiet() { # quiet NAME: the last run said nothing
+    [ "$count" = 0 ]
+    ok $? "$1: $count messages"
+    [ "$count" = 0 ] || grep -E 'VUID|SYNC-HAZARD|UNASSIGNED|Validation' "$tmp/said" | head -5 | cut -c1-600 | sed 's/^/# /'
+}
+
+${CC:-cc} -o "$tmp/plant" "$tmp/plant.c" -lvulkan && run "$tmp/plant"
+[ "$count" -gt 0 ]
+ok $? "the validation layer is at work: $count messages about a buffer without bytes"
+run shim SHIM_FREE=1 "$build/tests/ops/vk_limits.t"
+[ "$count" -gt 0 ]
+ok $? "and looks at barriers: $count messages when there are none"
+run shim SHIM_PLAIN=1 "$build/tests/ops/vk_limits.t"
+quiet "work that is cut into pieces"
+
+tests="ops/rows.t ops/vk_moe.t ops/vk_limits.t"
+[ "$G4_TEST_FULL" ] && tests="$tests ops/pick.t ops/attend.t ops/vk_matmul.t vectors/vk_paths.t vectors/text.t vectors/bits.t vectors/engine.t"
+for t in $tests; do
+    run env -u G4_TEST_FULL "$build/tests/$t"
+    [ $status = 0 ]
+    ok $? "$t: status $status"
+    quiet "$t"
+done
+for t in ${G4_TEST_FULL:+vulkan vulkan_device vulkan_real}; do
+    run env -u G4_TEST_FULL sh "tests/cli/$t.t"
+    [ $status = 0 ] && ! grep -q '^not ok' "$tmp/out"
+    ok $? "cli/$t.t: status $status"
+    [ "$status" = 0 ] || grep '^not ok' "$tmp/out" | sed 's/^/# /'
+    quiet "cli/$t.t"
 done
 echo "1..$n"

@@ -45,16 +45,30 @@ uint byte_of(uint word, uint i)
     return word >> 8u * i & 255u;
 }
 
-float half_at(Row r, uint word, uint i) /* f16 number i behind word `word` of the row */
+/* The f16 in the low half of h, no infinity or NaN.  Scales of super-blocks are often below
+ * 2^-14, where a device may take what unpackHalf2x16 is given for zero. */
+float f16_scale(uint h)
+{
+    const uint m = h & 0x7fffu;
+    const float v = m < 0x400u ? float(m) * 5.9604644775390625e-8 : uintBitsToFloat((m << 13u) + 0x38000000u);
+    return (h & 0x8000u) != 0u ? -v : v;
+}
+
+vec2 f16_scales(uint w) /* both halves */
+{
+    return vec2(f16_scale(w), f16_scale(w >> 16u));
+}
+
+float half_at(Row r, uint word, uint i) /* scale number i behind word `word` of the row */
 {
     const uint pair = load1(r.w, 4u * r.at + word + i / 2u);
-    return unpackHalf2x16((i & 1u) == 0u ? pair & 0xffffu : pair >> 16u).x;
+    return f16_scale((i & 1u) == 0u ? pair : pair >> 16u);
 }
 
 vec2 scale_min_k(uint g, uvec4 s) /* group g of the super-block whose 16 bytes are s */
 {
     const uint k = g & 3u;
-    const vec2 d = unpackHalf2x16(s.x);
+    const vec2 d = f16_scales(s.x);
     const uint a = byte_of(s.y, k), b = byte_of(s.z, k), c = byte_of(s.w, k);
     if (g < 4u) return d * vec2(a & 63u, b & 63u);
     return d * vec2((c & 15u) | a >> 6u << 4u, c >> 4u | b >> 6u << 4u);
@@ -65,7 +79,7 @@ vec3 block_scales(Row r, uint b)
 {
     const uint at = r.nb * (low_words() + high_words());
     if (DTYPE == Q4_1 || DTYPE == Q5_1) {
-        const vec2 d = unpackHalf2x16(load1(r.w, 4u * r.at + at + b));
+        const vec2 d = f16_scales(load1(r.w, 4u * r.at + at + b));
         return vec3(d.x, d.x, d.y);
     }
     if (DTYPE == Q4_K || DTYPE == Q5_K) {
@@ -80,7 +94,7 @@ vec3 block_scales(Row r, uint b)
     if (DTYPE == IQ4_XS) {
         const uint s = 4u * r.at + at + 2u * (b / 8u), g = b & 7u, head = load1(r.w, s);
         const uint l = (load1(r.w, s + 1u) >> 4u * g & 15u) | (head >> (16u + 2u * g) & 3u) << 4u;
-        const float d = unpackHalf2x16(head & 0xffffu).x * (float(l) - 32.0);
+        const float d = f16_scale(head) * (float(l) - 32.0);
         return vec3(d, d, 0.0);
     }
     if (DTYPE == MXFP4) {

@@ -85,7 +85,7 @@ Row weight_row(Tile t, uint k, uint o)
 /* Stores output row o of weight w for row r: sum is w x, other GATED's second product. */
 void finish(uint w, uint r, uint o, float sum, float other)
 {
-    const uint at = r * a.y_cols[w] + a.y_at[w] + o;
+    const uint at = (r - a.y_row0) * a.y_cols[w] + a.y_at[w] + o;
     float v = a.alpha * sum;
 
 #ifdef RESID

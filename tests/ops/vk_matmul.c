@@ -363,10 +363,9 @@ int main(void)
     test_types(full);
     setenv("G4_VK_ENABLE", "sixteen", 1);
     if (full) test_shape(G4_Q4_K, 768, 37, 3e-6);
-    setenv("G4_VK_ENABLE", "", 1);
-    setenv("G4_VK_DISABLE", "subgroup", 1);
+    setenv("G4_VK_ENABLE", "subgroup", 1);
     test_shape(G4_Q4_0, 2048, 9, 3e-6);
-    unsetenv("G4_VK_DISABLE");
+    if (full) test_shape(G4_Q6_K, 256, 70, 3e-6), test_shape(G4_BF16, 204, 37, 3e-6);
     unsetenv("G4_VK_ENABLE");
     test_float(full);
     test_reencoded(full);

@@ -14,7 +14,6 @@ static const struct path {
     bool always;              /* not only in the full run */
 } paths[] = {
     { "", "", 2e-4, true },
-    { "subgroup", "", 2e-4, false },
     { "sgsize", "", 2e-4, false },
     { "f16", "", 2e-4, false },
     { "int8", "", 2e-4, false },
@@ -24,10 +23,14 @@ static const struct path {
     { "int8dot", "", 2e-4, false },
     { "coopmat", "", 2e-4, false },
     { "fuse_gated", "", 2e-4, false },
-    { "subgroup,sgsize,f16,int8,int16,storage8,storage16,int8dot,coopmat,fuse_gated", "", 2e-4, true },
-    { "", "fuse_resid,fuse_merge", 2e-4, false },
+    { "sgsize,f16,int8,int16,storage8,storage16,int8dot,coopmat,fuse_gated", "", 2e-4, true },
+    { "", "subgroup", 2e-4, false },
+    { "", "sixteen", 2e-4, false },
+    { "sgsize", "subgroup", 2e-4, false },
+    { "", "fuse_resid", 2e-4, false },
+    { "", "fuse_merge", 2e-4, false },
     { "", "int8dot", 0.1, false },
-    { "", "int8dot,fuse_resid,fuse_merge,coopmat", 0.1, true },
+    { "", "all", 0.1, true },
 };
 
 static const struct target {

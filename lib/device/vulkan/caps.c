@@ -67,7 +67,7 @@ struct answers {               /* all that is asked, chained */
     VkPhysicalDeviceSubgroupSizeControlFeatures f_sizes;
     VkPhysicalDeviceShaderIntegerDotProductFeatures f_dots;
     struct coopmat_features f_mat;
-    bool has_sizes, has_dots, has_m4, has_mat, has_budget, has_fault, v13;
+    bool has_sizes, has_dots, has_m4, has_mat, has_budget, has_portability, v13;
 };
 
 static bool has_extension(const VkExtensionProperties *e, uint32_t n, const char *name)
@@ -88,7 +88,7 @@ static void find_extensions(const struct g4_vk_fn *fn, VkPhysicalDevice phys, st
     a->has_m4 = a->v13 || has_extension(e, n, VK_KHR_MAINTENANCE_4_EXTENSION_NAME);
     a->has_mat = has_extension(e, n, "VK_KHR_cooperative_matrix");
     a->has_budget = has_extension(e, n, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
-    a->has_fault = has_extension(e, n, VK_EXT_DEVICE_FAULT_EXTENSION_NAME);
+    a->has_portability = has_extension(e, n, "VK_KHR_portability_subset");
     free(e);
 }
 
@@ -96,7 +96,7 @@ static void ask(const struct g4_vk_fn *fn, VkPhysicalDevice phys, struct answers
 {
     a->props.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
     fn->GetPhysicalDeviceProperties2(phys, &a->props);
-    a->v13 = a->props.properties.apiVersion >= VK_API_VERSION_1_3;
+    a->v13 = a->props.properties.apiVersion >= VK_API_VERSION_1_3 && fn->api >= VK_API_VERSION_1_3;
     if (a->props.properties.apiVersion < VK_API_VERSION_1_2) return;
     find_extensions(fn, phys, a);
     a->p11 = (VkPhysicalDeviceVulkan11Properties){ .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES, .pNext = &a->p12 };
@@ -153,7 +153,9 @@ static void read_limits(const struct answers *a, struct g4_vk_caps *c)
     snprintf(c->name, sizeof c->name, "%s", p->deviceName);
     snprintf(c->driver, sizeof c->driver, "%s%s%s", a->p12.driverName, *a->p12.driverInfo ? " " : "", a->p12.driverInfo);
     c->type = p->deviceType;
-    c->api = p->apiVersion, c->driver_version = p->driverVersion, c->vendor = p->vendorID, c->device = p->deviceID;
+    c->api = a->v13 ? VK_API_VERSION_1_3 : VK_API_VERSION_1_2;
+    c->driver_id = a->p12.driverID;
+    c->driver_version = p->driverVersion, c->vendor = p->vendorID, c->device = p->deviceID;
     memcpy(c->uuid, a->p11.deviceUUID, 16);
     memcpy(c->driver_uuid, a->p11.driverUUID, 16);
     memcpy(c->cache_uuid, p->pipelineCacheUUID, 16);
@@ -174,7 +176,7 @@ static void read_features(const struct answers *a, struct g4_vk_caps *c)
     c->subgroup_min = a->has_sizes ? a->sizes.minSubgroupSize : c->subgroup;
     c->subgroup_max = a->has_sizes ? a->sizes.maxSubgroupSize : c->subgroup;
     c->subgroup_ops = (a->p11.subgroupSupportedOperations & ops) == ops &&
-                      (a->p11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) && g4_vk_switch("subgroup", true);
+                      (a->p11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) && g4_vk_switch("subgroup", false);
     c->subgroup_size = a->has_sizes && a->f_sizes.subgroupSizeControl && a->f_sizes.computeFullSubgroups &&
                        (a->sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) && g4_vk_switch("sgsize", true);
     c->f16 = a->f12.shaderFloat16 && g4_vk_switch("f16", true);
@@ -186,7 +188,7 @@ static void read_features(const struct answers *a, struct g4_vk_caps *c)
     c->dot_accel = c->dot && a->dots.integerDotProduct4x8BitPackedSignedAccelerated;
     c->memory_model = a->f12.vulkanMemoryModel && a->f12.vulkanMemoryModelDeviceScope;
     c->budget = a->has_budget;
-    c->fault = a->has_fault;
+    c->portability = a->has_portability;
 }
 
 static bool find_queue(const struct g4_vk_fn *fn, VkPhysicalDevice phys, struct g4_vk_caps *c)
@@ -232,8 +234,10 @@ bool g4_vk_caps_read(const struct g4_vk_fn *fn, VkPhysicalDevice phys, struct g4
     if (!a.f12.timelineSemaphore) return false;
     *why = "it binds fewer than 13 storage buffers";
     if (a.props.properties.limits.maxPerStageDescriptorStorageBuffers < G4_VK_BINDS + 1) return false;
-    *why = "its workgroups are smaller than 128";
-    if (out->invocations < 128) return false;
+    *why = "its workgroups are smaller than 256";
+    if (out->invocations < 256) return false;
+    *why = "its workgroups share less than 32 KiB";
+    if (out->shared < 32768) return false;
     *why = "it has no compute queue";
     if (!find_queue(fn, phys, out)) return false;
     if (a.has_mat && a.f_mat.cooperativeMatrix) read_matrices(fn, phys, out);
@@ -289,6 +293,7 @@ VkDevice g4_vk_device_new(const struct g4_vk_fn *fn, VkPhysicalDevice phys, cons
     if (c->subgroup_size && !v13) ext[n++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
     if (c->coopmat) *tail = &mat, ext[n++] = "VK_KHR_cooperative_matrix";
     if (c->budget) ext[n++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
+    if (c->portability) ext[n++] = "VK_KHR_portability_subset";
     const VkDeviceQueueCreateInfo queue = { .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueFamilyIndex = c->queue,
                                             .queueCount = 1, .pQueuePriorities = &priority };
     const VkDeviceCreateInfo info = { .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = &features, .queueCreateInfoCount = 1,

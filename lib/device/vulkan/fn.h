@@ -30,6 +30,7 @@
 #define G4_VK_MEMBER(name) PFN_vk##name name;
 struct g4_vk_fn {
     PFN_vkGetInstanceProcAddr GetInstanceProcAddr;
+    uint32_t api;              /* version of the instance */
     G4_VK_FN_GLOBAL(G4_VK_MEMBER)
     G4_VK_FN_INSTANCE(G4_VK_MEMBER)
     G4_VK_FN_DEVICE(G4_VK_MEMBER)

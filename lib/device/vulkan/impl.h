@@ -145,6 +145,8 @@ struct g4_vk_plan {
     uint32_t n_recorded;
     /* step.c */
     struct g4_vk_span step;    /* mapped */
+    uint32_t *words;           /* the step as it is packed; then copied to the device at once */
+    uint64_t n_word;
     const g4_op *embed, *ple;  /* ops whose rows the host gathers; NULL: none */
     struct g4_vk_span picks;   /* mapped results of PICK */
     int pick_src;              /* buffer of the logits; -1: no PICK */

@@ -37,8 +37,9 @@ static int open_instance(struct g4_vk_fn *fn, g4_err *err)
     bool missing = false;
     if (fn->EnumerateInstanceVersion(&version) || version < VK_API_VERSION_1_2)
         return g4_fail(err, G4_EDEVICE, "the Vulkan loader is older than version 1.2");
+    fn->api = version < VK_API_VERSION_1_3 ? VK_API_VERSION_1_2 : VK_API_VERSION_1_3;
     const VkApplicationInfo app = { .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .pApplicationName = "g4", .pEngineName = "g4",
-                                    .apiVersion = version < VK_API_VERSION_1_3 ? VK_API_VERSION_1_2 : VK_API_VERSION_1_3 };
+                                    .apiVersion = fn->api };
     const VkInstanceCreateInfo info = { .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO, .pApplicationInfo = &app };
     const VkResult res = fn->CreateInstance(&info, NULL, &the.instance);
     if (res == VK_ERROR_INCOMPATIBLE_DRIVER) return g4_fail(err, G4_EDEVICE, "no Vulkan driver is installed");

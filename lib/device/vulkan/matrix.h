@@ -7,6 +7,7 @@
 enum {
     G4_VK_VEC_THREADS = 128,   /* of matmul_vec and experts_vec */
     G4_VK_TILE = 64,           /* output values and rows of a workgroup of the tiled shaders */
+    G4_VK_TILE_THREADS = 256,
     G4_VK_GRID_X = 32768,      /* workgroups along x in a dispatch; every device allows 65535 */
 };
 
@@ -20,10 +21,7 @@ struct g4_vk_few {
     uint32_t n, lo, hi;        /* hi 0: all above */
 };
 /* Number i of them; false behind the last that buckets for max_rows need. */
-bool g4_vk_few(const struct g4_vk *vk, uint32_t i, uint32_t max_rows, struct g4_vk_few *out);
-
-/* Invocations of the tiled shaders: 256, or the 128 that every device has. */
-uint32_t g4_vk_tile_threads(const struct g4_vk *vk);
+bool g4_vk_few(uint32_t i, uint32_t max_rows, struct g4_vk_few *out);
 
 bool g4_vk_is_block(g4_dtype type);
 

@@ -6,7 +6,11 @@
 
 #include "base/mem.h"
 
-enum { ALIGN = 256, SLACK = 256 };
+enum { ALIGN = 256, SLACK = 256, LARGE = 32 << 20 };
+
+/* What a type of memory may be; others (protected, lazily backed, AMD's device-coherent) want features or care. */
+static const VkMemoryPropertyFlags PLAIN = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+                                           VK_MEMORY_PROPERTY_HOST_COHERENT_BIT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
 
 struct g4_vk_block {
     struct g4_vk_block *next;
@@ -50,12 +54,16 @@ static uint32_t wanted_flags(enum g4_vk_place place, VkMemoryPropertyFlags want[
     }
 }
 
+/* First of the heap whose room is counted: a card's window to the host may be a small heap of its own. */
 static VkResult allocate(struct g4_vk *vk, VkMemoryPropertyFlags flags, uint32_t types, VkDeviceSize size, struct g4_vk_block *b)
 {
     const VkPhysicalDeviceMemoryProperties *m = &vk->in->mem;
     VkResult res = VK_ERROR_OUT_OF_DEVICE_MEMORY;
-    for (uint32_t i = 0; i < m->memoryTypeCount; i++) {
-        if (!(types >> i & 1) || (m->memoryTypes[i].propertyFlags & flags) != flags) continue;
+    for (uint32_t n = 0; n < 2 * m->memoryTypeCount; n++) {
+        const uint32_t i = n % m->memoryTypeCount;
+        const VkMemoryPropertyFlags have = m->memoryTypes[i].propertyFlags;
+        if (!(types >> i & 1) || (have & flags) != flags || have & ~PLAIN) continue;
+        if ((m->memoryTypes[i].heapIndex == vk->in->heap) != (n < m->memoryTypeCount)) continue;
         const VkMemoryAllocateInfo info = { .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .allocationSize = size, .memoryTypeIndex = i };
         b->heap = m->memoryTypes[i].heapIndex;
         res = vk->fn->AllocateMemory(vk->device, &info, NULL, &b->memory);
@@ -120,7 +128,7 @@ int g4_vk_take(struct g4_vk *vk, struct g4_vk_arena *a, VkDeviceSize size, struc
     struct g4_vk_block *b = a->blocks;
     while (b && b->size - b->used < need) b = b->next;
     if (!b) {
-        VkDeviceSize fresh = need > a->step ? need : a->step;
+        VkDeviceSize fresh = need > a->step || need > LARGE ? need : a->step; /* what is large has a block of its own: no rest is lost */
         if (fresh > vk->caps.alloc) fresh = need;
         if (a->place == G4_VK_DEVICE && fresh > g4_vk_room(vk)) fresh = need; /* the last bit goes exactly */
         b = block_new(vk, a->place, fresh, err);

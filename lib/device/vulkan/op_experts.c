@@ -77,12 +77,10 @@ static void emit_vec(const struct job *j, struct stage *s)
 
 static void emit_tile(const struct job *j, struct stage *s)
 {
-    const uint32_t threads = g4_vk_tile_threads(g4_vk_of(j->p));
-
     fill(j, s);
     const struct g4_vk_pipe_key key = { .shader = "experts_tile", .n_spec = 9, .n_bind = 8, .args = sizeof s->a,
-                                        .spec = { threads, s->w->pack.type, s->out ? 1 : 2, s->a.cols % 4 == 0, TILE_ROWS,
-                                                  G4_EXPERT_TILE, 4, TILE_ROWS * G4_EXPERT_TILE / 4 / threads, s->out } };
+                                        .spec = { G4_VK_TILE_THREADS, s->w->pack.type, s->out ? 1 : 2, s->a.cols % 4 == 0, TILE_ROWS,
+                                                  G4_EXPERT_TILE, 4, TILE_ROWS * G4_EXPERT_TILE / 4 / G4_VK_TILE_THREADS, s->out } };
     s->d.bind[5] = s->d.bind[6] = reading(j->groups);
     if (s->out) s->d.bind[4] = writing(j->apart);
     s->d.pipe = g4_vk_pipe(g4_vk_of(j->p), &key);

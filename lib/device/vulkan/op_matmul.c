@@ -17,11 +17,6 @@ bool g4_vk_is_block(g4_dtype type)
     return type != G4_F32 && type != G4_F16 && type != G4_BF16;
 }
 
-uint32_t g4_vk_tile_threads(const struct g4_vk *vk)
-{
-    return vk->caps.invocations >= 256 ? 256 : 128;
-}
-
 uint32_t g4_vk_lanes(g4_dtype type, uint32_t cols, uint32_t rows)
 {
     const uint32_t units = g4_vk_is_block(type) ? cols / 32 : cols / (type == G4_F32 ? 4 : 8);
@@ -32,13 +27,13 @@ uint32_t g4_vk_lanes(g4_dtype type, uint32_t cols, uint32_t rows)
     return n;
 }
 
-bool g4_vk_few(const struct g4_vk *vk, uint32_t i, uint32_t max_rows, struct g4_vk_few *out)
+bool g4_vk_few(uint32_t i, uint32_t max_rows, struct g4_vk_few *out)
 {
     static const struct g4_vk_few steps[] = { { 1, 1, 1 }, { 2, 2, 2 }, { 4, 4, 4 }, { 8, 8, 8 }, { 16, 16, 0 } };
 
     if (i >= sizeof steps / sizeof *steps || (i && steps[i - 1].hi >= max_rows)) return false;
     *out = steps[i];
-    if (out->n > 8 && !g4_vk_switch("sixteen", vk->caps.type != VK_PHYSICAL_DEVICE_TYPE_CPU)) out->n = 8; /* a CPU's compiler takes long over many sums */
+    if (out->n > 8 && !g4_vk_switch("sixteen", false)) out->n = 8;
     return true;
 }
 
@@ -131,6 +126,23 @@ static void add_resid(const struct job *j, struct matmul_args *a, struct g4_vk_d
     d->n_bind = 10;
 }
 
+/* Rows of logits may be more than a binding takes. */
+static void dispatch_rows(const struct job *j, struct matmul_args *a, struct g4_vk_dispatch *d)
+{
+    const uint32_t rows = g4_vk_slice_rows(j->p, j->op->dst[0]);
+
+    if (j->mode != G4_LOGITS) {
+        g4_vk_dispatch(j->p, d);
+        return;
+    }
+    for (uint32_t i = 0; g4_vk_bind_slice(j->p, j->op->dst[0], i, true, &d->bind[4]); i++) {
+        d->bind[5] = d->bind[6] = d->bind[4];
+        a->y_row0 = d->grid.from = i * rows;
+        d->grid.to = d->grid.from + rows;
+        g4_vk_dispatch(j->p, d);
+    }
+}
+
 /* One dispatch a row bucket. */
 static void emit_vec(struct job *j, uint32_t range, uint32_t max_rows)
 {
@@ -154,14 +166,14 @@ static void emit_vec(struct job *j, uint32_t range, uint32_t max_rows)
         d.bind[0].write = false;
     }
     if (j->resid) add_resid(j, &a, &d);
-    for (uint32_t i = 0; g4_vk_few(g4_vk_of(j->p), i, max_rows, &few); i++) {
+    for (uint32_t i = 0; g4_vk_few(i, max_rows, &few); i++) {
         const uint32_t values = nw == 2 || few.n > 8 ? 1 : 2;
         const struct g4_vk_pipe_key key = { .shader = names[int8][j->resid != NULL][sg], .n_spec = 6, .n_bind = d.n_bind, .subgroup = sg ? caps->subgroup : 0, .args = sizeof a,
                                             .spec = { G4_VK_VEC_THREADS, j->type, nw, a.cols % 4 == 0, few.n, values } };
         d.pipe = g4_vk_pipe(g4_vk_of(j->p), &key);
         d.grid = (struct g4_vk_grid){ .x = tiles(&a, G4_VK_VEC_THREADS / a.lanes * values), .range = (uint8_t)range, .tile = few.n,
                                       .lo = few.lo, .hi = few.hi };
-        g4_vk_dispatch(j->p, &d);
+        dispatch_rows(j, &a, &d);
     }
 }
 
@@ -206,10 +218,9 @@ static void emit_tile(const struct job *j, uint32_t range)
 
     fill_args(j, &a, &d);
     a.range = range;
-    const uint32_t threads = g4_vk_tile_threads(g4_vk_of(j->p));
     const struct g4_vk_pipe_key key = { .shader = "matmul_tile", .n_spec = 8, .n_bind = 8, .args = sizeof a,
-                                        .spec = { threads, j->type, nw, a.cols % 4 == 0, G4_VK_TILE, G4_VK_TILE, 4,
-                                                  G4_VK_TILE * G4_VK_TILE / 4 / threads } };
+                                        .spec = { G4_VK_TILE_THREADS, j->type, nw, a.cols % 4 == 0, G4_VK_TILE, G4_VK_TILE, 4,
+                                                  G4_VK_TILE * G4_VK_TILE / 4 / G4_VK_TILE_THREADS } };
     d.pipe = g4_vk_pipe(g4_vk_of(j->p), &key);
     d.grid = (struct g4_vk_grid){ .x = tiles(&a, G4_VK_TILE), .range = (uint8_t)range, .tile = G4_VK_TILE };
     g4_vk_dispatch(j->p, &d);

@@ -42,6 +42,21 @@ struct g4_vk_bind g4_vk_bind_buf(const struct g4_vk_plan *p, int b, bool write)
     return (struct g4_vk_bind){ s->buf, s->at, s->size, b, write };
 }
 
+uint32_t g4_vk_slice_rows(const struct g4_vk_plan *p, int b)
+{
+    const uint64_t row = (uint64_t)p->plan.desc.bufs[b].cols * sizeof(float), all = p->buf[b].size / row, fit = p->vk->caps.range / row;
+    return (uint32_t)(fit < all ? fit / TILE_ROWS * TILE_ROWS : all);
+}
+
+bool g4_vk_bind_slice(const struct g4_vk_plan *p, int b, uint32_t i, bool write, struct g4_vk_bind *out)
+{
+    const struct g4_vk_span *s = &p->buf[b];
+    const VkDeviceSize most = (VkDeviceSize)g4_vk_slice_rows(p, b) * p->plan.desc.bufs[b].cols * sizeof(float), at = i * most;
+    if (at >= s->size) return false;
+    *out = (struct g4_vk_bind){ s->buf, s->at + at, s->size - at < most ? s->size - at : most, b, write };
+    return true;
+}
+
 struct g4_vk_bind g4_vk_bind_const(const struct g4_vk_span *s)
 {
     return (struct g4_vk_bind){ s->buf, s->at, s->size, G4_VK_CONST, false };
@@ -132,6 +147,18 @@ static int note_op(struct g4_vk_plan *p, const g4_op *op, g4_err *err)
     return g4_vk_take(p->vk, &p->read_arena, (rows + 1) * sizeof(struct g4_vk_picked), &p->picks, err);
 }
 
+/* Is all that touches buffer b bound in slices? */
+static bool in_slices(const g4_plan_desc *d, int b)
+{
+    for (uint32_t i = 0; i < d->n_op; i++) {
+        const g4_op *op = &d->ops[i];
+        const bool sliced = op->set == G4_ROWS_OUT && (op->kind == G4_OP_LOGITS ? op->src != b : op->kind == G4_OP_PICK);
+        const bool named = op->src == b || op->src2 == b || op->src3 == b || op->dst[0] == b || op->dst[1] == b || op->dst[2] == b || op->dst2 == b;
+        if (named && !sliced) return false;
+    }
+    return true;
+}
+
 static int take_buffers(struct g4_vk_plan *p, g4_err *err)
 {
     const g4_plan_desc *d = &p->plan.desc;
@@ -142,7 +169,7 @@ static int take_buffers(struct g4_vk_plan *p, g4_err *err)
         uint64_t rows = d->max_rows[b->set] ? d->max_rows[b->set] : 1;
         if (b->cols < WIDE) rows = (rows + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS; /* tiles read whole */
         const VkDeviceSize size = rows * b->cols * sizeof(float);
-        if (size > p->vk->caps.range)
+        if (size > p->vk->caps.range && !(in_slices(d, (int)i) && p->vk->caps.range / sizeof(float) / b->cols >= TILE_ROWS))
             return g4_fail(err, G4_ENOMEM, "'%s' of %llu rows cannot be bound on '%s'; fewer rows a step help", b->name ? b->name : "",
                            (unsigned long long)rows, p->vk->caps.name);
         const int rc = g4_vk_take(p->vk, &p->arena, size, &p->buf[i], err);
@@ -256,6 +283,7 @@ void g4_vk_plan_free(g4_device *d, g4_plan *plan)
     for (uint32_t i = 0; p->host && i < plan->desc.n_buf; i++) free(p->host[i]);
     for (uint32_t i = 0; p->pick_row && i < plan->desc.max_rows[G4_ROWS_OUT]; i++) free(p->pick_row[i]);
     free(p->pick_row);
+    free(p->words);
     free(p->host);
     free(p->buf);
     free(p->list);
@@ -347,6 +375,10 @@ static void order(struct recorder *c, const struct g4_vk_dispatch *d)
     if (clash)
         barrier(c, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
                 VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+}
+
+static void touch(struct recorder *c, const struct g4_vk_dispatch *d)
+{
     for (uint32_t i = 0; i < d->n_bind; i++)
         if (d->bind[i].res >= 0) c->touched[d->bind[i].res] |= d->bind[i].write ? 2 : 1;
 }
@@ -367,15 +399,16 @@ static void bind(struct recorder *c, size_t at)
 static bool taken(const struct g4_vk_dispatch *d, const uint32_t bucket[G4_RANGE_N], uint32_t flags)
 {
     const uint32_t rows = bucket[d->grid.range];
-    return rows && rows >= d->grid.lo && (!d->grid.hi || rows <= d->grid.hi) && (!d->grid.flag || (flags & d->grid.flag));
+    return rows > d->grid.from && rows >= d->grid.lo && (!d->grid.hi || rows <= d->grid.hi) && (!d->grid.flag || (flags & d->grid.flag));
 }
 
 /* One dispatch, in as many pieces along y, each in its own command buffer, as its cost asks for. */
 static void record(struct recorder *c, size_t at)
 {
     const struct g4_vk_dispatch *d = &c->p->list[at];
-    const uint32_t rows = c->r->rows[d->grid.range];
+    const uint32_t all = c->r->rows[d->grid.range], rows = (d->grid.to && d->grid.to < all ? d->grid.to : all) - d->grid.from;
     const uint32_t x = d->grid.x ? d->grid.x : 1, z = d->grid.z ? d->grid.z : 1, y = d->grid.tile ? (rows + d->grid.tile - 1) / d->grid.tile : 1;
+    const uint32_t y0 = d->grid.tile ? d->grid.from / d->grid.tile : 0;
     const double cost = d->cost * rows;
     uint32_t pieces = cost > c->most ? (uint32_t)(cost / c->most) + 1 : 1;
     if (pieces > y) pieces = y;
@@ -386,9 +419,10 @@ static void record(struct recorder *c, size_t at)
             begin(c);
             if (c->res) return;
         }
-        if (!i) order(c, d);
+        if (!i) order(c, d); /* pieces do not wait for each other, but what follows waits for the last one too */
+        touch(c, d);
         bind(c, at);
-        if (from) c->p->vk->fn->CmdDispatchBase(c->cb, 0, from, 0, x, to - from, z);
+        if (y0 + from) c->p->vk->fn->CmdDispatchBase(c->cb, 0, y0 + from, 0, x, to - from, z);
         else c->p->vk->fn->CmdDispatch(c->cb, x, to, z);
         c->cost += cost / pieces;
         c->r->cost += cost / pieces;

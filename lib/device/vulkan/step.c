@@ -1,6 +1,9 @@
 /* device/vulkan/step: what a step says, packed for the shaders (struct g4_vk_head
  * and the arrays it points at), the rows of the embedding and of the per-layer
- * table, which stay in host memory and are gathered here, and the picks. */
+ * table, which stay in host memory and are gathered here, and the picks.
+ *
+ * The mapped memory of a GPU may be write-combined: reading a word of it takes a
+ * microsecond.  So a step is packed in the host's memory and copied in one go. */
 #include "device/vulkan/impl.h"
 
 #include <math.h>
@@ -28,8 +31,7 @@ static uint64_t words_needed(const struct g4_vk_plan *p, const g4_step_buf *s)
 {
     uint64_t n = HEAD + 5 * up4(s->n_row) + up4(s->n_out) + up4((uint64_t)SEQ_WORDS * s->n_seq) + 64;
     for (uint32_t q = 0; q < s->n_seq; q++)
-        for (int pool = 0; pool < 2; pool++)
-            if (s->seqs[q].table[pool]) n += up4(table_words(&s->seqs[q]));
+        if (p->kv) n += 2 * up4(table_words(&s->seqs[q]));
     if (p->embed) n += up4((uint64_t)s->n_row * p->embed->w[0]->cols);
     if (p->ple) n += up4((uint64_t)s->n_row * p->ple->w[1]->cols);
     if (p->pick_src < 0 || !s->pick) return n;
@@ -41,6 +43,11 @@ static uint64_t words_needed(const struct g4_vk_plan *p, const g4_step_buf *s)
 
 static int make_room(struct g4_vk_plan *p, uint64_t words, g4_err *err)
 {
+    if (p->n_word < words) {
+        free(p->words);
+        p->n_word = words + words / 2;
+        p->words = g4_alloc(p->n_word * sizeof *p->words);
+    }
     if (p->step.size >= 4 * words) return 0;
     g4_vk_arena_free(p->vk, &p->step_arena);
     p->step = (struct g4_vk_span){ 0 };
@@ -119,7 +126,11 @@ static void pack_seqs(struct packer *k)
         struct g4_vk_seq own = { .n_key = s->seqs[q].n_key, .at_table = { G4_NO_ROW, G4_NO_ROW } };
         for (int pool = 0; pool < 2; pool++) {
             const int32_t *t = s->seqs[q].table[pool];
-            if (t) memcpy(room(k, table_words(&s->seqs[q]), &own.at_table[pool]), t, table_words(&s->seqs[q]) * sizeof *t);
+            const size_t n = table_words(&s->seqs[q]) * sizeof *t;
+            if (!k->p->kv) continue;
+            uint32_t *to = room(k, table_words(&s->seqs[q]), &own.at_table[pool]);
+            if (t) memcpy(to, t, n);
+            else memset(to, 0xff, n); /* none is held */
         }
         seq[q] = own;
     }
@@ -184,13 +195,14 @@ int g4_vk_step_pack(struct g4_vk_plan *p, const g4_step_buf *s, uint32_t rows[G4
     const int rc = make_room(p, words, err);
     if (rc) return rc;
     struct g4_vk_head head = { 0 };
-    struct packer k = { .p = p, .s = s, .head = &head, .data = (uint32_t *)(void *)p->step.host + HEAD };
+    struct packer k = { .p = p, .s = s, .head = &head, .data = p->words + HEAD };
     pack_ranges(&k, rows);
     pack_rows(&k);
     pack_seqs(&k);
     pack_picks(&k, flags);
     pack_tables(&k);
-    memcpy(p->step.host, &head, sizeof head);
+    memcpy(p->words, &head, sizeof head);
+    memcpy(p->step.host, p->words, (HEAD + (size_t)k.at) * sizeof *p->words);
     return 0;
 }
 

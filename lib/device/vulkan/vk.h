@@ -19,7 +19,8 @@
  *
  * Memory.  Everything is sub-allocated from blocks of one VkBuffer each, aligned
  * to 256 bytes.  No binding is larger than caps.range: a weight comes as slices of
- * whole rows (of whole matrices for experts), one dispatch or more each. */
+ * whole rows (of whole matrices for experts), one dispatch or more each, and so do
+ * the rows of logits. */
 #ifndef G4_DEVICE_VULKAN_VK_H
 #define G4_DEVICE_VULKAN_VK_H
 
@@ -34,7 +35,9 @@ struct g4_vk_caps {            /* detected, then minus G4_VK_DISABLE */
     char name[256], driver[512]; /* "llvmpipe (LLVM 15.0.6, 256 bits)", "llvmpipe Mesa 22.3.6" */
     VkPhysicalDeviceType type;
     uint8_t uuid[16], driver_uuid[16], cache_uuid[16];
-    uint32_t api, driver_version, vendor, device;
+    uint32_t api;              /* version of the device or of the instance, the older one */
+    uint32_t driver_version, vendor, device;
+    VkDriverId driver_id;
     uint64_t heap;             /* bytes of the largest device-local heap; G4_VK_MEMORY=BYTES lowers it */
     uint32_t heap_index;
     uint64_t range;            /* largest binding; G4_VK_RANGE=BYTES lowers it (tests) */
@@ -44,7 +47,7 @@ struct g4_vk_caps {            /* detected, then minus G4_VK_DISABLE */
     uint32_t queue;            /* family */
     float tick_ns;             /* of timestamps; 0: none */
     uint32_t subgroup, subgroup_min, subgroup_max;
-    bool subgroup_ops;         /* "subgroup": arithmetic and shuffle in compute shaders */
+    bool subgroup_ops;         /* "subgroup": arithmetic and shuffle in compute shaders, when asked for */
     bool subgroup_size;        /* "sgsize": required size and full subgroups */
     bool f16;                  /* "f16": arithmetic */
     bool int8, int16;          /* "int8", "int16": arithmetic */
@@ -53,15 +56,18 @@ struct g4_vk_caps {            /* detected, then minus G4_VK_DISABLE */
     bool coopmat;              /* "coopmat": KHR, f16 x f16 + f32 at subgroup scope; kinds below */
     bool memory_model;         /* Vulkan memory model with device scope */
     bool budget;               /* memory budgets are told */
-    bool fault;                /* VK_EXT_device_fault */
+    bool portability;          /* VK_KHR_portability_subset, which must be enabled then */
     uint32_t mat_m, mat_n, mat_k; /* of the cooperative matrices; 0: none */
     char mat[256];             /* all kinds, for the feature line */
 };
 
 struct g4_vk;
 
-/* "fuse_resid" and the like, and names of features: false when G4_VK_DISABLE
- * lists the name; true when `stays` (has run on hardware) or G4_VK_ENABLE lists it. */
+/* Names of features, "fuse_resid" and the like: false when G4_VK_DISABLE lists the name; true when `stays` or
+ * G4_VK_ENABLE lists it.  What stays by itself rests on nothing but what every device does alike: loads, stores,
+ * arithmetic, barriers of a workgroup.  What rests on more, a feature of the device ("subgroup", "int8dot",
+ * "coopmat"), the order between workgroups ("fuse_resid", "fuse_merge"), its registers ("sixteen"), stays off until
+ * a run on hardware stands in tests/bench/RESULTS.md. */
 bool g4_vk_switch(const char *name, bool stays);
 
 /* ---- memory (memory.c) ---------------------------------------------------- */
@@ -163,6 +169,7 @@ struct g4_vk_grid {
     uint8_t range;             /* G4_RANGE_*: y = ceil(rows / tile) */
     uint32_t tile;             /* 0: y is 1 */
     uint32_t lo, hi;           /* rows of the bucket this dispatch is for; hi 0: no upper end */
+    uint32_t from, to;         /* rows of the range that it takes, `from` a multiple of the tile; to 0: all from there */
     uint32_t flag;             /* only in steps that have this (G4_VK_PICK and so on); 0: in all */
 };
 
@@ -182,10 +189,12 @@ void g4_vk_dispatch(struct g4_vk_plan *p, const struct g4_vk_dispatch *d);
 
 struct g4_vk *g4_vk_of(const struct g4_vk_plan *p);
 const g4_plan_desc *g4_vk_desc(const struct g4_vk_plan *p);
-const g4_kv_desc *g4_vk_kv(const struct g4_vk_plan *p);
 const g4_kv_desc *g4_vk_kv(const struct g4_vk_plan *p); /* NULL: the plan has no cache */
 /* Bindings: plan buffer b; a constant span; K (0) or V (1) of a cache layer. */
 struct g4_vk_bind g4_vk_bind_buf(const struct g4_vk_plan *p, int b, bool write);
+/* Rows of a buffer that a binding takes: a multiple of 64 unless it takes all; slice i of it, false behind the last. */
+uint32_t g4_vk_slice_rows(const struct g4_vk_plan *p, int b);
+bool g4_vk_bind_slice(const struct g4_vk_plan *p, int b, uint32_t i, bool write, struct g4_vk_bind *out);
 struct g4_vk_bind g4_vk_bind_picks(const struct g4_vk_plan *p); /* results of PICK */
 struct g4_vk_bind g4_vk_bind_const(const struct g4_vk_span *s);
 struct g4_vk_bind g4_vk_bind_kv(const struct g4_vk_plan *p, uint32_t layer, uint32_t part, bool write);

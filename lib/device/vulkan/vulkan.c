@@ -35,6 +35,12 @@ struct found {
     const char *why;           /* not NULL: g4 cannot use it */
 };
 
+/* Of two drivers of one GPU the first that was found, but Mesa's before AMD's, which loses most of its speed at depth. */
+static bool better(const struct g4_vk_caps *a, const struct g4_vk_caps *b)
+{
+    return a->driver_id == VK_DRIVER_ID_MESA_RADV && b->driver_id != VK_DRIVER_ID_MESA_RADV;
+}
+
 /* Usable ones by rank, each GPU once; then the others.  Gives back how many are usable. */
 static uint32_t find(const struct g4_vk_instance *in, struct found *f, uint32_t *n_all)
 {
@@ -45,7 +51,8 @@ static uint32_t find(const struct g4_vk_instance *in, struct found *f, uint32_t 
         const char *why = NULL;
         if (!g4_vk_caps_read(&in->fn, in->devices[i], &seen[i].caps, &why)) seen[i].why = why;
         for (uint32_t o = 0; o < i; o++)
-            if (!seen[i].why && !seen[o].why && !memcmp(seen[i].caps.uuid, seen[o].caps.uuid, 16)) seen[i].why = "another driver shows it too";
+            if (!seen[i].why && !seen[o].why && !memcmp(seen[i].caps.uuid, seen[o].caps.uuid, 16))
+                seen[better(&seen[i].caps, &seen[o].caps) ? o : i].why = "another driver shows it too";
     }
     for (int rank = 0; rank < 4; rank++)
         for (uint32_t i = 0; i < in->n_device; i++)
