@@ -21,6 +21,7 @@ void main()
     const uint want = step.data[ask + 1], adj = step.data[ask + 3], n = step.data[ask + 4];
 
     if (t == 0) picked[row].want = want != G4_NO_ROW ? logits[(row - a.row0) * a.cols + want] : 0.0;
+    memoryBarrierBuffer(); /* it is read before any is changed */
     barrier();
     for (uint i = 0; i < n; i++) {
         const uint id = step.data[adj + 3 * i];

@@ -5,7 +5,8 @@
  *   SHIM_CARD=1           a discrete card: memory of its own that the host cannot see, a small window into it, system memory
  *                         cached or not, and types that want features g4 does not enable; workgroups of 256; no more than
  *                         SHIM_HEAP bytes (1 GiB unless set) of memory of its own, and what is allocated holds NaNs
- *   SHIM_FAIL=CALL:N:RES  the Nth vkCALL gives the VkResult RES; a lost device (-4) stays lost
+ *   SHIM_FAIL=CALL:N:RES  the Nth vkCALL gives the VkResult RES; a lost device (-4) stays lost, and full memory (-2) full; RES
+ *                         1000: a submission that never ends
  *   SHIM_PLAIN=1          dispatches of a part of a grid are recorded as if they began at 0, with wrong results: Debian 12's
  *                         synchronisation validation does not look at vkCmdDispatchBase
  *   SHIM_FREE=1           no barrier is recorded
@@ -19,6 +20,7 @@
 #include <string.h>
 #include <vulkan/vulkan.h>
 
+enum { NEVER = 1000 };
 #define HAVE(x) VK_MEMORY_PROPERTY_##x##_BIT
 
 enum { CARD, SYSTEM, WINDOW, HEAPS, TYPES = 8, BLOCKS = 4096, MOST_GROUPS = 65535 };
@@ -42,7 +44,8 @@ static unsigned n_block;
 
 static PFN_vkGetInstanceProcAddr real_instance;
 static PFN_vkGetDeviceProcAddr real_device;
-static int card, plain, without, lost;
+static int card, plain, without, lost, full;
+static VkDevice the_device;
 static char fail_call[40];
 static long fail_nth;
 static int fail_result;
@@ -79,11 +82,15 @@ static void setup(void)
 static VkResult fails(const char *name)
 {
     if (lost) return VK_ERROR_DEVICE_LOST;
-    if (strcmp(fail_call, name) != 0 || __atomic_sub_fetch(&fail_nth, 1, __ATOMIC_RELAXED) != 0) return VK_SUCCESS;
+    if (strcmp(fail_call, name) != 0) return VK_SUCCESS;
+    if (full) return (VkResult)fail_result;
+    if (__atomic_sub_fetch(&fail_nth, 1, __ATOMIC_RELAXED) != 0) return VK_SUCCESS;
     const char *mark = getenv("SHIM_MARK");
     FILE *made = mark ? fopen(mark, "w") : NULL;
     if (made) fclose(made);
     lost = fail_result == VK_ERROR_DEVICE_LOST;
+    full = fail_result == VK_ERROR_OUT_OF_DEVICE_MEMORY;
+    if (lost && the_device) ((PFN_vkDeviceWaitIdle)real_device(the_device, "vkDeviceWaitIdle"))(the_device); /* nothing runs on it */
     return (VkResult)fail_result;
 }
 
@@ -186,14 +193,14 @@ FAILING(CreateComputePipelines, (VkDevice d, VkPipelineCache c, uint32_t n, cons
         (d, c, n, i, a, o))
 FAILING(CreateDescriptorPool, (VkDevice d, const VkDescriptorPoolCreateInfo *i, const VkAllocationCallbacks *a, VkDescriptorPool *o), (d, i, a, o))
 FAILING(BeginCommandBuffer, (VkCommandBuffer c, const VkCommandBufferBeginInfo *i), (c, i))
-FAILING(QueueSubmit, (VkQueue q, uint32_t n, const VkSubmitInfo *s, VkFence f), (q, n, s, f))
 FAILING(GetSemaphoreCounterValue, (VkDevice d, VkSemaphore s, uint64_t *v), (d, s, v))
+FAILING(WaitSemaphores, (VkDevice d, const VkSemaphoreWaitInfo *i, uint64_t t), (d, i, t))
 
-/* VK_TIMEOUT as the result: from the Nth on nothing ever ends. */
-static VkResult VKAPI_CALL WaitSemaphores(VkDevice d, const VkSemaphoreWaitInfo *i, uint64_t t)
+static VkResult VKAPI_CALL QueueSubmit(VkQueue q, uint32_t n, const VkSubmitInfo *s, VkFence f)
 {
-    const VkResult res = fails("WaitSemaphores");
-    return res ? res : real_WaitSemaphores(d, i, t);
+    const VkResult res = fails("QueueSubmit");
+    if ((int)res == NEVER) return VK_SUCCESS;
+    return res ? res : real_QueueSubmit(q, n, s, f);
 }
 
 static void check_groups(uint32_t x, uint32_t y, uint32_t z)
@@ -238,6 +245,7 @@ static PFN_vkVoidFunction wrapped(const char *name, PFN_vkVoidFunction real)
 
 static PFN_vkVoidFunction VKAPI_CALL GetDeviceProcAddr(VkDevice d, const char *name)
 {
+    the_device = d;
     return wrapped(name, real_device(d, name));
 }
 
