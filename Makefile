@@ -83,6 +83,7 @@ tests: all $(TEST_T) $(TEST_BIN) $(TEST_SO) $(DATA)
 
 $(foreach k,$(KERNELS),$(eval $(B)/lib/device/cpu/$(k)% $(B)/lib/base/quantize_$(k)%: KERNEL_FLAGS = $(KERNEL_$(k))))
 $(B)/lib/device/cpu/ref.o $(B)/lib/device/cpu/ref_attend.o $(B)/lib/device/cpu/ref_moe.o: KERNEL_FLAGS = -O3
+$(B)/lib/device/vulkan/pack.o: KERNEL_FLAGS = -O3
 $(B)/lib/base/quantize_base.o: KERNEL_FLAGS = -O3 -Wno-psabi # vectors wider than the base set's stay within the file
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)

@@ -203,8 +203,8 @@ static void test_reencoded(bool full)
     for (size_t i = 0; i < (full ? 9 : 1); i++) test_shape(near[i], 512, 21, near[i] == G4_NVFP4 ? 8e-2 : 3e-2);
 }
 
-/* q, k, v of two types in one op, and alpha. */
-static void test_three(void)
+/* q, k, v of two types in one op, and alpha; in one dispatch where types allow, and apart. */
+static void test_three(const char *how)
 {
     g4_weight *w[3] = { rnd_weight(G4_Q4_0, 1, 64, 512), rnd_weight(G4_Q4_0, 1, 40, 512), rnd_weight(G4_Q6_K, 1, 33, 512) };
     float *x = rnd_floats((size_t)MAX_ROWS * 512, 1);
@@ -215,7 +215,7 @@ static void test_three(void)
         float *y = rig_run(&r, x, 9, 70);
         for (size_t k = 0; k < 79 * (size_t)w[i]->rows; k++) y[k] *= 2;
         const double most = worst(y, &e, 79 * (size_t)w[i]->rows);
-        ok(most < 3e-6, "weight %u of three, alpha: largest error %.2g", i + 1, most);
+        ok(most < 3e-6, "weight %u of three, alpha%s: largest error %.2g", i + 1, how, most);
         free(y);
         rig_close(&r);
         expect_free(&e);
@@ -369,7 +369,10 @@ int main(void)
     unsetenv("G4_VK_ENABLE");
     test_float(full);
     test_reencoded(full);
-    test_three();
+    test_three("");
+    setenv("G4_VK_DISABLE", "fuse_qkv", 1);
+    test_three(", apart");
+    unsetenv("G4_VK_DISABLE");
     test_gated(G4_Q4_0, G4_Q4_0, "", 3e-6);
     test_gated(G4_BF16, G4_BF16, "", 3e-6);
     test_gated(G4_Q4_K, G4_Q6_K, "", 3e-6);

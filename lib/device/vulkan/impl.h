@@ -3,6 +3,7 @@
 #ifndef G4_DEVICE_VULKAN_IMPL_H
 #define G4_DEVICE_VULKAN_IMPL_H
 
+#include "base/thread.h"
 #include "device/vulkan/vk.h"
 
 /* ---- loader.c ------------------------------------------------------------- */
@@ -41,6 +42,7 @@ struct g4_vk_inner {           /* see the files that own each part */
     uint32_t heap;             /* that heap */
     /* weight.c */
     struct g4_vk_arena weights, consts;
+    g4_pool *packers;          /* packs large weights; NULL until there is one */
     struct g4_vk_weight **weight;
     size_t n_weight, cap_weight;
     struct g4_vk_kept *kept;

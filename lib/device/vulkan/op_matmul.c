@@ -368,6 +368,7 @@ int g4_vk_op_matmul(struct g4_vk_plan *p, const g4_op *ops, uint32_t n, g4_err *
     for (uint32_t i = 0; i < n_w; i++) {
         set_type(&j, w[i]);
         add_weight(&j, w[i], NULL, op->dst[i]);
+        if (!g4_vk_switch("fuse_qkv", true)) emit(&j);
     }
     emit(&j);
     if (!j.resid) return 1;

@@ -1,5 +1,6 @@
 /* device/vulkan/pack: see pack.h.  Sources lie at any address and are read a byte
- * at a time; what is written is written once, in ascending order within a plane. */
+ * at a time; what is written is written once, in ascending order within a plane.
+ * Start-up on a GPU takes as long as this does: loops are such that they become vectors. */
 #include "device/vulkan/pack.h"
 
 #include <math.h>
@@ -74,22 +75,32 @@ size_t g4_vk_pack_row_bytes(g4_dtype t, uint32_t cols)
 
 /* ---- writing ---------------------------------------------------------------- */
 
-/* 32 codes of 4 + high_bits bits into block b of the low and high planes. */
+/* 32 codes of 4 + high_bits bits into block b of the low and high planes; the high bits of four codes at once. */
 static void put_codes(uint8_t *row, uint32_t nb, uint32_t b, const uint8_t *q, int high_bits)
 {
     uint8_t *low = row + 16 * (size_t)b, *high = row + 16 * (size_t)nb + 4 * (size_t)high_bits * b;
+    uint32_t w[8], to[2] = { 0, 0 };
 
     for (int j = 0; j < 16; j++) low[j] = (uint8_t)((q[j] & 15) | q[16 + j] << 4);
-    for (int c = 0; c < 4 * high_bits; c++) {
-        uint32_t v = 0;
-        for (int i = 0; i < 4; i++) {
-            if (high_bits == 1)
-                v |= (uint32_t)(q[4 * i + c] >> 4 & 1) << i | (uint32_t)(q[16 + 4 * i + c] >> 4 & 1) << (4 + i);
-            else
-                v |= (uint32_t)(q[c / 4 * 16 + 4 * i + c % 4] >> 4 & 3) << 2 * i;
+    if (!high_bits) return;
+    memcpy(w, q, sizeof w);
+    for (int i = 0; i < 4; i++) {
+        if (high_bits == 1) {
+            to[0] |= (w[i] >> 4 & 0x01010101u) << i | (w[4 + i] >> 4 & 0x01010101u) << (4 + i);
+        } else {
+            to[0] |= (w[i] >> 4 & 0x03030303u) << 2 * i;
+            to[1] |= (w[4 + i] >> 4 & 0x03030303u) << 2 * i;
         }
-        high[c] = (uint8_t)v;
     }
+    memcpy(high, to, 4 * (size_t)high_bits);
+}
+
+/* The eight bits of a byte as bit 4 of eight bytes. */
+static uint64_t spread(uint8_t bits)
+{
+    const uint64_t each = bits * 0x0101010101010101u & 0x8040201008040201u; /* bit i in byte i */
+
+    return (each + 0x7f7f7f7f7f7f7f7fu) >> 3 & 0x1010101010101010u;
 }
 
 static void nibbles(const uint8_t *qs, uint8_t *q)
@@ -114,7 +125,12 @@ static void pack_blocks(g4_dtype t, const uint8_t *src, uint32_t nb, uint8_t *ro
             continue;
         }
         nibbles(src + p.scale + p.high, q);
-        for (int j = 0; p.high && j < BLOCK; j++) q[j] |= (uint8_t)((src[p.scale + j / 8] >> j % 8 & 1) << 4);
+        for (int j = 0; p.high && j < BLOCK / 8; j++) {
+            uint64_t v;
+            memcpy(&v, q + 8 * j, sizeof v);
+            v |= spread(src[p.scale + j]);
+            memcpy(q + 8 * j, &v, sizeof v);
+        }
         put_codes(row, nb, b, q, p.high / 4);
     }
 }
@@ -129,8 +145,9 @@ static void pack_q45k(g4_dtype t, const uint8_t *src, uint32_t nb, uint8_t *row)
         const uint8_t *qh = t == G4_Q5_K ? src + 16 : NULL, *qs = src + (qh ? 48 : 16);
         memcpy(scale + 16 * (size_t)s, src, 16);
         for (uint32_t g = 0; g < GROUPS; g++) {
-            for (uint32_t j = 0; j < BLOCK; j++)
-                q[j] = (uint8_t)((qs[g / 2 * 32 + j] >> 4 * (g % 2) & 15) | (qh ? (qh[j] >> g & 1) << 4 : 0));
+            const int shift = 4 * (g % 2);
+            for (uint32_t j = 0; j < BLOCK; j++) q[j] = (uint8_t)(qs[g / 2 * 32 + j] >> shift & 15);
+            for (uint32_t j = 0; qh && j < BLOCK; j++) q[j] |= (uint8_t)((qh[j] >> g & 1) << 4);
             put_codes(row, nb, s * GROUPS + g, q, qh ? 1 : 0);
         }
     }
@@ -152,10 +169,9 @@ static void pack_q6k(const uint8_t *src, uint32_t nb, uint8_t *row)
         put_q6k_scales(row, nb, s, (const int8_t *)src + 192, src + 208);
         for (uint32_t g = 0; g < GROUPS; g++) {
             const uint32_t half = g / 4, j = g % 4;
-            for (uint32_t i = 0; i < BLOCK; i++) {
-                const int lo = src[half * 64 + (j & 1) * 32 + i] >> (j < 2 ? 0 : 4) & 15;
-                q[i] = (uint8_t)(lo | (src[128 + half * 32 + i] >> 2 * j & 3) << 4);
-            }
+            const uint8_t *low = src + half * 64 + (j & 1) * 32, *high = src + 128 + half * 32;
+            const int shift = j < 2 ? 0 : 4, more = 2 * (int)j;
+            for (uint32_t i = 0; i < BLOCK; i++) q[i] = (uint8_t)((low[i] >> shift & 15) | (high[i] >> more & 3) << 4);
             put_codes(row, nb, s * GROUPS + g, q, 2);
         }
     }
@@ -190,10 +206,9 @@ static void pack_q3k(const uint8_t *src, uint32_t nb, uint8_t *row)
         }
         put_q6k_scales(row, nb, s, scales, src + 108);
         for (uint32_t g = 0; g < GROUPS; g++) {
-            for (uint32_t i = 0; i < BLOCK; i++) {
-                const int two = src[32 + g / 4 * 32 + i] >> 2 * (g % 4) & 3, high = src[i] >> g & 1;
-                q[i] = (uint8_t)(two - (high ? 0 : 4) + 32);
-            }
+            const uint8_t *low = src + 32 + g / 4 * 32;
+            const int shift = 2 * (int)(g % 4);
+            for (uint32_t i = 0; i < BLOCK; i++) q[i] = (uint8_t)((low[i] >> shift & 3) + 28 + 4 * (src[i] >> g & 1));
             put_codes(row, nb, s * GROUPS + g, q, 2);
         }
     }

@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+enum { LARGE = 4 << 20, PIECE = 128 << 10 }; /* bytes that several threads pack; bytes an item */
+
 struct g4_vk_kept {
     void *copy;
     size_t n;
@@ -27,6 +29,38 @@ static uint64_t slice_rows(const struct g4_vk *vk, const g4_weight *w, uint32_t 
     return rows;
 }
 
+struct packing {               /* rows that several threads pack */
+    const struct g4_vk_weight *d;
+    const uint8_t *src;
+    uint8_t *dst;
+    uint32_t n, each;          /* rows, and rows an item */
+};
+
+static uint32_t pack_items(void *arg, uint32_t job)
+{
+    const struct packing *k = arg;
+    return (k->n + k->each - 1) / k->each;
+}
+
+static void pack_item(void *arg, uint32_t job, uint32_t item, uint32_t thread)
+{
+    const struct packing *k = arg;
+    const uint32_t at = item * k->each, n = k->n - at < k->each ? k->n - at : k->each;
+    k->d->pack.rows(k->d->w, k->src + (size_t)at * k->d->w->row_bytes, n, k->dst + (size_t)at * k->d->pack.row_bytes, k->d->pack.row_bytes);
+}
+
+/* Small weights by this thread alone: a tiny model starts no others. */
+static void pack(struct g4_vk *vk, struct packing *k)
+{
+    const size_t bytes = (size_t)k->n * k->d->pack.row_bytes;
+    const uint32_t cores = g4_cpu_count();
+    k->each = (uint32_t)(PIECE / k->d->pack.row_bytes) + 1;
+    if (bytes >= LARGE && cores > 1 && !vk->in->packers) vk->in->packers = g4_pool_new(cores < 16 ? cores : 16, NULL);
+    if (bytes < LARGE || !vk->in->packers) k->each = k->n;
+    if (k->each < k->n) g4_pool_run(vk->in->packers, &(g4_pool_work){ .n_job = 1, .items = pack_items, .run = pack_item, .arg = k });
+    else pack_item(k, 0, 0, 0);
+}
+
 static int fill(struct g4_vk *vk, const struct g4_vk_weight *d, const struct g4_vk_slice *s, g4_err *err)
 {
     const uint32_t bytes = d->pack.row_bytes;
@@ -37,7 +71,7 @@ static int fill(struct g4_vk *vk, const struct g4_vk_weight *d, const struct g4_
         if (rc) return rc;
         const uint32_t fit = (uint32_t)(size / bytes < s->n_row - at ? size / bytes : s->n_row - at);
         if (!fit) return g4_fail(err, G4_EUNSUP, "a row of tensor '%s' is too long", d->w->name ? d->w->name : "");
-        d->pack.rows(d->w, d->w->data + (size_t)(s->row + at) * d->w->row_bytes, fit, host, bytes);
+        pack(vk, &(struct packing){ .d = d, .src = d->w->data + (size_t)(s->row + at) * d->w->row_bytes, .dst = host, .n = fit });
         rc = g4_vk_stage_copy(vk, &s->span, (VkDeviceSize)at * bytes, (VkDeviceSize)fit * bytes, err);
         if (rc) return rc;
         at += fit;
@@ -117,6 +151,7 @@ void g4_vk_weights_free(struct g4_vk *vk)
         free(in->weight[i]);
     }
     for (size_t i = 0; i < in->n_kept; i++) free(in->kept[i].copy);
+    g4_pool_free(in->packers);
     free(in->weight);
     free(in->kept);
     g4_vk_arena_free(vk, &in->weights);
