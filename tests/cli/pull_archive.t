@@ -5,7 +5,7 @@ top_dir=$PWD
 . "$top_dir/tests/pull-lib.sh"
 gguf m.gguf 3000000 1
 cat >make.py <<'END'
-import base64, gzip, hashlib, io, os, tarfile, zipfile, zlib
+import base64, gzip, hashlib, io, lzma, os, tarfile, zipfile, zlib
 model = open("m.gguf", "rb").read()
 
 
@@ -93,16 +93,15 @@ crc[-8] ^= 1
 open("crc.tar.gz", "wb").write(crc)
 open("garbage.tar.gz", "wb").write(data + b"garbage behind the end" * 100)
 open("empty.tar.gz", "wb").write(b"")
-import lzma
 for name, opener in ("bomb.tar.gz", gzip.open), ("bomb.tar.xz", lzma.open):
-  with opener(name, "wb") as g:
-    i = tarfile.TarInfo("bomb.gguf")
-    i.size = 1 << 27
-    g.write(i.tobuf())
-    for _ in range(128):
-        g.write(bytes(1 << 20))
-many = [(f"f{i}.txt", b"") for i in range(100001)]
-tar("many.tar.gz", ("m.gguf", model), *many)
+    with opener(name, "wb") as g:
+        i = tarfile.TarInfo("bomb.gguf")
+        i.size = 1 << 25
+        g.write(i.tobuf() + bytes(1 << 25))
+with gzip.open("many.tar.gz", "wb", 1) as g:
+    i = tarfile.TarInfo("d/")
+    i.type = tarfile.DIRTYPE
+    g.write(i.tobuf() * 100001 + bytes(1024))
 
 w = "served/wheels/"
 wheel("good-1.0-py3-none-any.whl", {"good/data/m.gguf": model, "good/__init__.py": b""})
