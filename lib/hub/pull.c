@@ -89,6 +89,21 @@ static int compare_pin(struct g4_hub *h, const struct g4_install *x, const struc
     return 0;
 }
 
+/* A source that names one file has nothing beside it; archives and folders of
+ * safetensors bring what they hold. */
+static int check_beside(struct g4_hub *h, const struct g4_plan *plan, g4_err *err)
+{
+    bool mmproj = !h->p->media, drafter = !h->p->drafter;
+    for (size_t i = 0; i < plan->n; i++) {
+        const struct g4_plan_file *f = &plan->file[i];
+        if (f->archive || strstr(f->path, ".safetensors")) return 0;
+        mmproj |= f->role == G4_ROLE_MMPROJ;
+        drafter |= f->role == G4_ROLE_DRAFTER;
+    }
+    if (mmproj && drafter) return 0;
+    return g4_hub_fail(h, G4_HUB_NOT_FOUND, err, "'%s' is one file: --with has nothing to look for beside it", plan->name);
+}
+
 /* ---- names ------------------------------------------------------------------------------------- */
 
 struct names {
@@ -306,7 +321,8 @@ static int carry_out(struct g4_hub *h, struct g4_plan *plan, const char *ref, g4
     struct names names = {0};
     size_t n_alias = 0;
     bool done = false;
-    int lock = -1, rc = apply_pin(h, plan, &pin, err);
+    int lock = -1, rc = check_beside(h, plan, err);
+    if (!rc) rc = apply_pin(h, plan, &pin, err);
     if (!rc && h->p->max_size && g4_plan_bytes(plan) > h->p->max_size)
         rc = g4_hub_fail(h, G4_HUB_USAGE, err, "'%s' has %.1f MB, more than --max-size allows", plan->name, (double)g4_plan_bytes(plan) / 1e6);
     if (!rc) tell(h, &(struct g4_hub_event){ .kind = G4_HUB_RESOLVED, .plan = plan, .name = plan->name });

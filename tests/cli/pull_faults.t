@@ -108,6 +108,8 @@ empty_store
 
 fails 'a folder and a drafter' ok/folder 3 not_found 'repository of its own' --with drafter
 
+fails 'an address and a projector' "$plain/ok/small/s.gguf" 3 not_found 'is one file' --with media
+
 # ---- references ------------------------------------------------------------------------------------
 for bad in '' 'a--b/c' 'ok/..' 'hf:-x/y' 'ok/x.' 'ok/small:' 'ok/small/../x.gguf' 'hf:x' 'https://' 'ftp://example.org/x.gguf' 'kaggle:x' 'docker:' 'ollama:a/b/c/d e' \
     'oci:x' 'pypi:' 'pypi:x==' 'ok/small@..'; do
