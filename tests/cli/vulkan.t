@@ -74,6 +74,17 @@ like "in part on the CPU, and it says so" "$(cat err)" 'the last [1-5] of 6 laye
 G4_VK_MEMORY=1000000 records -v
 is "one without room at all: the same records" "$(cat out)" "$(cat whole)"
 
+# ---- types without a kernel ----
+"$build/g4-pull" --convert "$data/text/g4-edge-q/g4-edge-q-Q8_0.gguf" --requantize --to q3.gguf --quantize q3_k_m >/dev/null 2>err
+for d in ref $dev; do
+    run "$gen" -m q3.gguf -d $d --raw-prompt --max-tokens 10 --no-stdin -v "a text to go on with"
+    cp out "q3-$d"
+done
+is "a Q3_K file: the reference's text" "$(cat "q3-$dev")" "$(cat q3-ref)"
+like "-v says what was encoded anew" "$(cat err)" "re-encoded from Q3_K to Q6_K for the GPU"
+run "$gen" -m q3.gguf -d $dev --raw-prompt --max-tokens 10 --no-stdin "a text to go on with"
+is "without -v nothing is said" "$(grep -c re-encoded err)" 0
+
 # ---- faults ----
 export ASAN_OPTIONS=detect_leaks=0 # what a hung device holds cannot be given back
 G4_VK_TIMEOUT=0.00001 ask $dev

@@ -222,7 +222,7 @@ g4_device *g4_vulkan_open(const struct g4_device_params *p, g4_err *err)
     if (!in) return NULL;
     struct found *f = g4_alloc(in->n_device * sizeof *f);
     uint32_t all, n = find(in, f, &all);
-    for (uint32_t i = n; i < all; i++) g4_log(G4_LOG_INFO, "vulkan: '%s' is not usable: %s", f[i].caps.name, f[i].why);
+    for (uint32_t i = n; i < all; i++) g4_log(G4_LOG_VERBOSE, "vulkan: '%s' is not usable: %s", f[i].caps.name, f[i].why);
     const struct found *chosen = choose(f, n, p->which, err);
     if (!chosen) {
         free(f);

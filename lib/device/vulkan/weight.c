@@ -111,7 +111,7 @@ const struct g4_vk_weight *g4_vk_weight(struct g4_vk *vk, const g4_weight *w, g4
         return NULL;
     }
     if (d->pack.type != w->type)
-        g4_log(G4_LOG_INFO, "tensor '%s' is re-encoded from %s to %s for the GPU", w->name ? w->name : "", g4_dtype_get(w->type)->name,
+        g4_log(G4_LOG_VERBOSE, "tensor '%s' is re-encoded from %s to %s for the GPU", w->name ? w->name : "", g4_dtype_get(w->type)->name,
                g4_dtype_get(d->pack.type)->name);
     if (upload(vk, d, err)) {
         free(d->slices);
