@@ -129,8 +129,11 @@ static void on_event(void *arg, const struct g4_hub_event *e)
     if (s->p->json) write_event(s, e);
     if (e->kind != G4_HUB_DONE) return;
     size_text(e->bytes, size);
-    if (!s->p->print_path && !s->p->json && g4_tool_terminal())
-        g4_tool_note("%s '%s' (%s, %s), sha256:%s", e->fetched ? "fetched" : "already here:", e->file, e->role, size, e->sha256);
+    if (s->p->print_path || s->p->json || !g4_tool_terminal()) return;
+    /* A model by the name that -m takes. */
+    const bool model = !strcmp(e->role, "model");
+    g4_tool_note("%s '%s' (%s, %s), sha256:%s", e->fetched ? "fetched" : "already here:", model ? e->name : e->file, model ? e->file : e->role, size,
+                 e->sha256);
 }
 
 static int status_of(enum g4_hub_why why)

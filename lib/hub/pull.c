@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -44,8 +45,10 @@ static int find_offline(struct g4_hub *h, const char *ref, g4_err *err)
     char *real = path ? realpath(path, NULL) : NULL;
     if (real) {
         const char *hex = digest && !strncmp(digest, "sha256:", 7) ? digest + 7 : NULL;
+        struct stat st;
+        const uint64_t bytes = !stat(real, &st) && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
         tell(h, &(struct g4_hub_event){ .kind = G4_HUB_DONE, .name = ref, .file = strrchr(real, '/') + 1, .role = "model", .path = path[0] == '/' ? path : real,
-                                        .sha256 = hex });
+                                        .sha256 = hex, .bytes = bytes, .total = bytes });
     } else {
         g4_hub_fail(h, G4_HUB_OFFLINE, err, "offline: '%s' is not on this machine", ref);
     }

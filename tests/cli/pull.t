@@ -189,6 +189,8 @@ rm -r "$XDG_CONFIG_HOME/g4"
 forget
 run "$pull" --offline --print-path ok/small
 is '--offline: what is here' "$status $(cat out)" "0 $("$pull" --where ok/small)"
+p --offline ok/small
+is '--offline: the same as an event' "$(jq -c 'select(.event == "done") | [.bytes, .fetched]' out)" "[$(stat -c %s "$small"),false]"
 p --offline ok/model
 is '--offline: what is not' "$status $(code)" '4 offline'
 HF_HUB_OFFLINE=1 p ok/model
