@@ -15,7 +15,8 @@ layout(std430, set = 0, binding = 2) writeonly restrict buffer Dst { uvec4 dst[]
 void main()
 {
     const uint b = gl_GlobalInvocationID.x, nb = a.cols / 32u;
-    uint row, words[8];
+    uint row;
+    uvec4 words[2];
     int sum = 0;
     float most = 0.0;
 
@@ -28,10 +29,10 @@ void main()
     const float k = most > 1e-30 ? 127.0 / most : 0.0;
     for (uint i = 0u; i < 8u; i++) {
         const ivec4 q = ivec4(roundEven(x[at + i] * k));
-        words[i] = uint(q.x & 255) | uint(q.y & 255) << 8 | uint(q.z & 255) << 16 | uint(q.w & 255) << 24;
+        words[i / 4u][i % 4u] = uint(q.x & 255) | uint(q.y & 255) << 8 | uint(q.z & 255) << 16 | uint(q.w & 255) << 24;
         sum += q.x + q.y + q.z + q.w;
     }
-    dst[to] = uvec4(words[0], words[1], words[2], words[3]);
-    dst[to + 1u] = uvec4(words[4], words[5], words[6], words[7]);
+    dst[to] = words[0];
+    dst[to + 1u] = words[1];
     dst[to + 2u] = uvec4(floatBitsToUint(k > 0.0 ? most / 127.0 : 0.0), uint(sum), 0u, 0u);
 }
