@@ -49,4 +49,51 @@ for type in q8_0 q4_k_m q4_0; do
     awk -v o="$own" -v t="$other" 'BEGIN { exit !(o != "" && t != "" && o <= t * 1.01) }'
     _result $? "$type: divergence from bf16 ${own:-none}, of llama-quantize's file ${other:-none}"
 done
+
+# EmbeddingGemma 300M, a real folder: llama.cpp's vectors of what is made of it, beside those that the reference
+# implementation computed (tests/data/real), and beside those of llama-quantize's file.
+folder=$user_cache/g4-test/embeddinggemma-300m
+[ -z "${G4_TEST_FULL:-}" ] || (cd "$top" && XDG_CACHE_HOME=$user_cache tests/fetch-weights embeddinggemma-300m) 2>&1 | sed 's/^/# /'
+if [ ! -f "$folder/model.safetensors" ] || [ ! -x "$peer/llama-embedding" ]; then
+    skip "EmbeddingGemma" "no tests/fetch-weights embeddinggemma-300m, or no llama-embedding"
+    done_testing
+    exit
+fi
+cat >vectors.py <<'END'
+import json, math, os, subprocess, sys
+def vectors(file):
+    texts = [i["prefix"] + i["text"] for i in items]
+    out = subprocess.run([sys.argv[1] + "/llama-embedding", "-m", file, "-t", "2", "-p", "<#sep#>".join(texts), "--embd-separator", "<#sep#>",
+                          "--embd-output-format", "array"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
+    return json.loads(out)
+def cosine(a, b):
+    return sum(x * y for x, y in zip(a, b)) / math.sqrt(sum(x * x for x in a) * sum(y * y for y in b))
+items = json.load(open(sys.argv[2]))["items"]
+for file in sys.argv[3:]:
+    c = [cosine(v, i["embedding"]) for v, i in zip(vectors(file), items)]
+    print("%.6f %.6f" % (min(c), sum(c) / len(c)))
+END
+reference=$data/real/embeddinggemma-300m.json
+rm -f *.gguf
+"$pull" -q --convert "$folder" --to e-f32.gguf
+is "EmbeddingGemma 300M converts" "$?" 0
+for type in bf16 q8_0 q4_0; do
+    "$pull" -q --convert "$folder" --to e-$type.gguf --quantize $type
+    is "and to $type" "$?" 0
+done
+"$peer/llama-quantize" e-f32.gguf e-theirs.gguf Q4_0 "${THREADS:-2}" >log 2>&1 || cat log
+python3 vectors.py "$peer" "$reference" e-f32.gguf e-bf16.gguf e-q8_0.gguf e-q4_0.gguf e-theirs.gguf >cosines 2>err
+is "llama.cpp loads them all" "$(wc -l <cosines)" 5
+cosine() { # LINE NAME BOUND: the least cosine with the reference
+    got=$(sed -n "$1s/ .*//p" cosines)
+    awk -v g="$got" -v b="$3" 'BEGIN { exit !(g >= b) }'
+    _result $? "$2: least cosine with the reference ${got:-none} (at least $3)"
+}
+cosine 1 f32 0.99999
+cosine 2 bf16 0.9999
+cosine 3 q8_0 0.999
+own=$(sed -n '4s/.* //p' cosines)
+other=$(sed -n '5s/.* //p' cosines)
+awk -v o="$own" -v t="$other" 'BEGIN { exit !(o >= t - 0.002) }'
+_result $? "q4_0: mean cosine ${own:-none}, of llama-quantize's file ${other:-none}"
 done_testing
