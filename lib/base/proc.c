@@ -232,60 +232,6 @@ static int open_pipes(int pipes[3][2], g4_err *err)
     return G4_OK;
 }
 
-static bool start_in(g4_proc *p, const struct g4_proc_params *q, const char *const *argv, g4_err *err)
-{
-    int pipes[3][2];
-    if (open_pipes(pipes, err)) return false;
-    struct spawn s = { .argv = argv, .env = make_env(q->env), .dir = q->sandbox ? NULL : q->dir,
-                       .in = pipes[0][0], .out = pipes[1][1], .err = pipes[2][1] };
-    p->pid = spawn(&s);
-    const int failed = p->pid < 0 ? errno : s.failed;
-    free(s.env);
-    close(pipes[0][0]);
-    close(pipes[1][1]);
-    close(pipes[2][1]);
-    if (failed) {
-        if (p->pid > 0) waitpid(p->pid, NULL, 0);
-        close(pipes[0][1]);
-        close(pipes[1][0]);
-        close(pipes[2][0]);
-        errno = failed;
-        g4_fail_errno(err, G4_EIO, "cannot start '%s'", argv[0]);
-        return false;
-    }
-    p->in = pipes[0][1];
-    p->out = pipes[1][0];
-    p->err = pipes[2][0];
-    p->pidfd = (int)syscall(SYS_pidfd_open, p->pid, 0);
-    return true;
-}
-
-g4_proc *g4_proc_start(const struct g4_proc_params *q, g4_err *err)
-{
-    prepare();
-    const char **boxed = q->sandbox ? g4_sandbox_argv(q->sandbox, q->dir, q->argv) : NULL;
-    g4_proc *p = g4_alloc(sizeof *p);
-    p->open_input = q->open_input;
-    p->out_max = q->out_max;
-    p->time_max = q->time_max;
-    p->started = now();
-    g4_str_add(&p->input, q->input.p, q->input.n);
-    const bool good = start_in(p, q, boxed ? boxed : q->argv, err);
-    free(boxed);
-    if (!good) {
-        g4_str_free(&p->input);
-        free(p);
-        return NULL;
-    }
-    p->next = running;
-    p->link = &running;
-    if (running) running->link = &p->next;
-    running = p;
-    return p;
-}
-
-/* ---- its descriptors ----------------------------------------------------- */
-
 /* write() without SIGPIPE: the program may have closed its input. */
 static ssize_t write_quietly(int fd, const void *bytes, size_t n)
 {
@@ -317,6 +263,63 @@ static void feed(g4_proc *p)
     p->sent = 0;
     if (!p->open_input) close_fd(&p->in);
 }
+
+/* The input is written before the program runs: should we be killed, it reads all of it, not a part
+ * (of as much as a pipe holds). */
+static bool start_in(g4_proc *p, const struct g4_proc_params *q, const char *const *argv, g4_err *err)
+{
+    int pipes[3][2];
+    if (open_pipes(pipes, err)) return false;
+    struct spawn s = { .argv = argv, .env = make_env(q->env), .dir = q->sandbox ? NULL : q->dir,
+                       .in = pipes[0][0], .out = pipes[1][1], .err = pipes[2][1] };
+    p->in = pipes[0][1];
+    feed(p);
+    p->pid = spawn(&s);
+    const int failed = p->pid < 0 ? errno : s.failed;
+    free(s.env);
+    close(pipes[0][0]);
+    close(pipes[1][1]);
+    close(pipes[2][1]);
+    if (failed) {
+        if (p->pid > 0) waitpid(p->pid, NULL, 0);
+        close_fd(&p->in);
+        close(pipes[1][0]);
+        close(pipes[2][0]);
+        errno = failed;
+        g4_fail_errno(err, G4_EIO, "cannot start '%s'", argv[0]);
+        return false;
+    }
+    p->out = pipes[1][0];
+    p->err = pipes[2][0];
+    p->pidfd = (int)syscall(SYS_pidfd_open, p->pid, 0);
+    return true;
+}
+
+g4_proc *g4_proc_start(const struct g4_proc_params *q, g4_err *err)
+{
+    prepare();
+    const char **boxed = q->sandbox ? g4_sandbox_argv(q->sandbox, q->dir, q->argv) : NULL;
+    g4_proc *p = g4_alloc(sizeof *p);
+    p->open_input = q->open_input;
+    p->out_max = q->out_max;
+    p->time_max = q->time_max;
+    p->started = now();
+    g4_str_add(&p->input, q->input.p, q->input.n);
+    const bool good = start_in(p, q, boxed ? boxed : q->argv, err);
+    free(boxed);
+    if (!good) {
+        g4_str_free(&p->input);
+        free(p);
+        return NULL;
+    }
+    p->next = running;
+    p->link = &running;
+    if (running) running->link = &p->next;
+    running = p;
+    return p;
+}
+
+/* ---- its descriptors ----------------------------------------------------- */
 
 static void keep_end(g4_str *s, size_t most)
 {
