@@ -156,11 +156,10 @@ static void follow(g4_box *b, struct server *s)
 {
     const char *why;
     g4_mcp_step(s->mcp);
-    if (g4_mcp_state(s->mcp, &why) == G4_MCP_DEAD) {
-        if (!s->told_death) g4_log(G4_LOG_WARN, "the MCP server '%s' %s", s->p.name, why);
-        s->told_death = true;
-        return;
-    }
+    const bool dead = g4_mcp_state(s->mcp, &why) == G4_MCP_DEAD;
+    if (dead && !s->told_death) g4_log(G4_LOG_WARN, "the MCP server '%s' %s", s->p.name, why);
+    s->told_death = dead;
+    if (dead) return;
     take_declarations(b, s, false, NULL);
 }
 

@@ -7,6 +7,7 @@
  *     DISCOVER --result--> LIST (modern)
  *        |--any other error, silence, or the server's death--> INITIALIZE --> LIST (legacy)
  *     LIST --last page--> READY --tools/list_changed--> LIST behind the scenes
+ *     READY --death--> DEAD --a call--> INITIALIZE or LIST, in the era that is known
  *
  * A message is a line of JSON.  Lines that are none are told and passed over:
  * many servers greet on stdout. */
@@ -24,7 +25,7 @@
 #include "base/mem.h"
 #include "call/mcp_result.h"
 
-enum { LINE_MAX = 64 << 20, PAGES_MAX = 1000, SHOWN_MAX = 200 };
+enum { LINE_MAX = 64 << 20, PAGES_MAX = 1000, SHOWN_MAX = 200, DEATHS_MAX = 3 };
 static const double PROBE_SECONDS = 3, RELIST_SECONDS = 10, GOODBYE_SECONDS = 1;
 static const char modern[] = "2026-07-28";
 /* The first is what is asked for. */
@@ -36,18 +37,20 @@ enum phase { DISCOVER, INITIALIZE, LIST, READY, DEAD };
 struct call {
     uint64_t id;
     bool done, failed;
+    g4_str held;              /* the request, while the server is started again */
     g4_str content;
 };
 
 struct g4_mcp {
     char *name;
     g4_proc *proc;
-    struct g4_mcp_params p;   /* borrowed until the tools are known: a restart needs them */
+    struct g4_mcp_params p;   /* borrowed: a restart needs them */
     enum phase phase;
     bool modern, changes, relist, closing;
     char *protocol, *why;     /* why: of DEAD */
     uint64_t last_id, waiting, discover, listen; /* waiting: the request of the phase; 0: none */
     double started, probed, asked; /* asked: when a list was begun */
+    unsigned deaths;          /* since it answered a call */
     g4_str pages;             /* declarations of the pages so far, joined by commas */
     g4_str cursor;
     unsigned n_page, version;
@@ -87,6 +90,7 @@ static void die(g4_mcp *m, const char *fmt, ...)
     va_end(ap);
     m->why = g4_strdup(e.msg);
     m->phase = DEAD;
+    m->deaths++;
     fail_calls(m);
     g4_proc_end(m->proc);
 }
@@ -187,6 +191,15 @@ static void send_listen(g4_mcp *m)
 
 /* ---- the handshakes ------------------------------------------------------ */
 
+static void become_ready(g4_mcp *m)
+{
+    m->phase = READY;
+    m->waiting = 0;
+    m->version++;
+    for (size_t i = 0; i < m->n; i++)
+        if (m->calls[i].held.n) send_text(m, &m->calls[i].held);
+}
+
 static void settle_protocol(g4_mcp *m, const char *version, bool is_modern, g4_json capabilities)
 {
     bool changes = false;
@@ -206,9 +219,7 @@ static void settle_protocol(g4_mcp *m, const char *version, bool is_modern, g4_j
     g4_log(G4_LOG_WARN, "MCP server '%s' has no tools", m->name);
     g4_str_clear(&m->declarations);
     g4_str_adds(&m->declarations, "[]");
-    m->phase = READY;
-    m->waiting = 0;
-    m->version++;
+    become_ready(m);
 }
 
 static bool in_list(g4_json list, const char *version)
@@ -279,9 +290,7 @@ static void list_complete(g4_mcp *m)
     g4_str_addc(&m->declarations, '[');
     g4_str_add(&m->declarations, m->pages.p, m->pages.n);
     g4_str_addc(&m->declarations, ']');
-    m->version++;
-    m->waiting = 0;
-    m->phase = READY;
+    become_ready(m);
     if (m->relist) list_anew(m);
 }
 
@@ -313,6 +322,50 @@ static void on_list(g4_mcp *m, g4_json result, g4_json error)
     send_list(m, cursor);
 }
 
+/* ---- starting ------------------------------------------------------------ */
+
+static g4_proc *start_proc(const struct g4_mcp_params *p, g4_err *err)
+{
+    return g4_proc_start(&(struct g4_proc_params){ .argv = p->argv, .env = p->env, .dir = p->dir, .open_input = true,
+                                                   .sandbox = p->sandbox }, err);
+}
+
+static bool replace_proc(g4_mcp *m)
+{
+    g4_proc *again = m->closing ? NULL : start_proc(&m->p, NULL);
+    if (!again) return false;
+    g4_proc_free(m->proc);
+    m->proc = again;
+    m->discover = m->listen = 0;
+    return true;
+}
+
+/* Some old servers die of a request before `initialize`: they get another chance. */
+static bool start_again(g4_mcp *m)
+{
+    if (m->phase != DISCOVER || !replace_proc(m)) return false;
+    send_initialize(m);
+    return true;
+}
+
+/* A server that died after it had listed its tools.  What it was asked then stays failed:
+ * it may have been done. */
+static void revive(g4_mcp *m)
+{
+    if (!m->version || m->deaths >= DEATHS_MAX || !replace_proc(m)) return;
+    g4_log(G4_LOG_WARN, "the MCP server '%s' is started again", m->name);
+    free(m->why);
+    m->why = NULL;
+    g4_str_clear(&m->last_words);
+    m->started = now();
+    if (!m->modern) {
+        send_initialize(m);
+        return;
+    }
+    if (m->changes) send_listen(m);
+    list_anew(m);
+}
+
 /* ---- calls --------------------------------------------------------------- */
 
 static struct call *find_call(const g4_mcp *m, uint64_t id)
@@ -325,6 +378,7 @@ static struct call *find_call(const g4_mcp *m, uint64_t id)
 uint64_t g4_mcp_call(g4_mcp *m, const char *tool, g4_json arguments)
 {
     g4_str s = {0};
+    if (m->phase == DEAD) revive(m);
     G4_GROW(m->calls, m->cap, m->n + 1);
     const uint64_t id = begin(m, &s, "tools/call");
     m->calls[m->n++] = (struct call){ .id = id };
@@ -333,8 +387,9 @@ uint64_t g4_mcp_call(g4_mcp *m, const char *tool, g4_json arguments)
     g4_str_adds(&s, ",\"arguments\":");
     g4_str_add(&s, arguments.p, arguments.n);
     g4_str_adds(&s, "}}");
-    if (m->phase == DEAD) fail_calls(m);
-    else send_text(m, &s);
+    if (m->phase == READY) send_text(m, &s);
+    else if (m->phase == DEAD) fail_calls(m);
+    else m->calls[m->n - 1].held = s, s = (g4_str){0};
     g4_str_free(&s);
     return id;
 }
@@ -342,6 +397,7 @@ uint64_t g4_mcp_call(g4_mcp *m, const char *tool, g4_json arguments)
 static void drop_call(g4_mcp *m, struct call *c)
 {
     g4_str_free(&c->content);
+    g4_str_free(&c->held);
     *c = m->calls[--m->n];
 }
 
@@ -359,7 +415,7 @@ void g4_mcp_cancel(g4_mcp *m, uint64_t id, const char *reason)
 {
     struct call *c = find_call(m, id);
     if (!c) return;
-    if (m->phase != DEAD && !c->done) {
+    if (m->phase == READY && !c->done) {
         g4_str s = {0};
         g4_str_addf(&s, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":%" PRIu64 ",\"reason\":", id);
         g4_json_put_str(&s, reason, strlen(reason));
@@ -419,6 +475,7 @@ static void on_message(g4_mcp *m, g4_json v)
     struct call *c = find_call(m, (uint64_t)n);
     if (c && !c->done) {
         c->done = true;
+        m->deaths = 0;
         c->failed = g4_mcp_content(result, error, &c->content);
     } else if (m->discover && (uint64_t)n == m->discover) {
         on_discover(m, result, error);
@@ -468,24 +525,6 @@ static void on_stderr(g4_mcp *m, const char *p, size_t n)
 }
 
 /* ---- running ------------------------------------------------------------- */
-
-static g4_proc *start_proc(const struct g4_mcp_params *p, g4_err *err)
-{
-    return g4_proc_start(&(struct g4_proc_params){ .argv = p->argv, .env = p->env, .dir = p->dir, .open_input = true,
-                                                   .sandbox = p->sandbox }, err);
-}
-
-/* Some old servers die of a request before `initialize`: they get another chance. */
-static bool start_again(g4_mcp *m)
-{
-    g4_proc *again = m->phase == DISCOVER && !m->closing ? start_proc(&m->p, NULL) : NULL;
-    if (!again) return false;
-    g4_proc_free(m->proc);
-    m->proc = again;
-    m->discover = 0;
-    send_initialize(m);
-    return true;
-}
 
 static void on_end(g4_mcp *m, enum g4_proc_end end)
 {
@@ -589,7 +628,7 @@ void g4_mcp_free(g4_mcp *m)
         g4_str_clear(g4_proc_out(m->proc));
     }
     g4_proc_free(m->proc);
-    for (size_t i = 0; i < m->n; i++) g4_str_free(&m->calls[i].content);
+    while (m->n) drop_call(m, m->calls);
     free(m->calls);
     free(m->name);
     free(m->why);

@@ -10,7 +10,7 @@
 
 typedef struct g4_mcp g4_mcp;
 
-struct g4_mcp_params {
+struct g4_mcp_params {       /* borrowed: must outlive the server */
     const char *name;        /* for messages */
     const char *const *argv;
     const char *const *env, *dir;
@@ -39,7 +39,8 @@ const char *g4_mcp_protocol(const g4_mcp *m); /* the revision agreed on; "" befo
 /* Sends a call; the number is for the other two. */
 uint64_t g4_mcp_call(g4_mcp *m, const char *tool, g4_json arguments);
 /* true once the result is there: content is appended to, failed says that it is an
- * error's message.  A server that dies fails all its calls. */
+ * error's message.  A server that dies fails the calls it was asked; the next one starts it
+ * again, unless it died three times without an answer between. */
 bool g4_mcp_result(g4_mcp *m, uint64_t call, g4_str *content, bool *failed);
 void g4_mcp_cancel(g4_mcp *m, uint64_t call, const char *reason);
 

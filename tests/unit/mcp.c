@@ -2,6 +2,7 @@
  * them, pages, changes, calls and their results, cancelling, bad JSON, early death. */
 #include "call/mcp.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -218,9 +219,46 @@ static void calls(void)
     bool failed;
     g4_str s = {0};
     ok(!g4_mcp_result(m, id, &s, &failed), "a cancelled call has no result");
-    result(m, "the MCP server 'test' ended with status 5", true);
-    result(m, "the MCP server 'test' ended with status 5", true);
+    result(m, "the MCP server 'test' refuses to initialise: method not found", true); /* it had died, and is another one now */
     g4_mcp_free(m);
+}
+
+/* A server that dies of every call whose record says so: started again by the next one,
+ * until it has died three times without an answer. */
+static void deaths(const char *name, const char *hello)
+{
+    g4_str body = {0};
+    g4_str_addf(&body, "while next; do case $line in\n"
+                       "*server/discover*) %s;;\n"
+                       "*initialize\\\"*) answer '{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{\"tools\":{}}}';;\n"
+                       "*tools/list*) answer \"{\\\"tools\\\":[$(tool x)]}\";;\n"
+                       "*tools/call*) [ ! -e SICK ] || { echo ill >&2; exit 5; }; answer '{\"content\":[{\"type\":\"text\",\"text\":\"well\"}]}';;\n"
+                       "esac; done\n", hello);
+    char sick[120];
+    snprintf(sick, sizeof sick, "%s/sick", dir);
+    for (char *at; (at = strstr(body.p, "SICK"));) { /* the file that makes it ill */
+        g4_str s = {0};
+        g4_str_addf(&s, "%.*s%s%s", (int)(at - body.p), body.p, sick, at + 4);
+        g4_str_free(&body);
+        body = s;
+    }
+    g4_mcp *m = start(body.p, 10);
+    printf("# %s\n", name);
+    is_int(settle(m, &why), G4_MCP_READY, "a server that will be ill");
+    result(m, "well", false);
+    for (int round = 0; round < 2; round++) {
+        close(creat(sick, 0600));
+        result(m, "the MCP server 'test' ended with status 5: ill", true);
+        result(m, "the MCP server 'test' ended with status 5: ill", true);
+        unlink(sick);
+        result(m, "well", false);
+    }
+    close(creat(sick, 0600));
+    for (int i = 0; i < 3; i++) result(m, "the MCP server 'test' ended with status 5: ill", true);
+    unlink(sick);
+    result(m, "the MCP server 'test' ended with status 5: ill", true);
+    g4_mcp_free(m);
+    g4_str_free(&body);
 }
 
 static void large(void)
@@ -246,6 +284,8 @@ int main(void)
     modern();
     between_eras();
     calls();
+    deaths("of today", "answer '{\"supportedVersions\":[\"2026-07-28\"],\"capabilities\":{\"tools\":{\"listChanged\":true}}}'");
+    deaths("of yesterday", "refuse '{\"code\":-32601,\"message\":\"method not found\"}'");
     large();
     int status;
     is_int(waitpid(-1, &status, WNOHANG), -1, "no child is left");
