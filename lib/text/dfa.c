@@ -45,6 +45,34 @@ static void add_edge(struct build *b, uint32_t state, uint32_t lo, uint32_t hi, 
     s->n_edge++;
 }
 
+/* ---- finding states by what they stand for ---------------------------------- */
+
+struct index { /* open addressing; state + 1, 0: free */
+    uint32_t *slot, n;
+};
+
+/* The state at the i-th place of a hash, G4_DFA_DEAD: nothing is there or behind. */
+static uint32_t index_at(const struct index *x, uint64_t i)
+{
+    return x->slot[i & (x->n - 1)] - 1;
+}
+
+static void index_put(struct index *x, uint64_t i, uint32_t state)
+{
+    while (x->slot[i & (x->n - 1)]) i++;
+    x->slot[i & (x->n - 1)] = state + 1;
+}
+
+/* Makes room for one more than n_state. */
+static void index_room(struct index *x, uint32_t n_state, uint64_t (*hash)(const void *of, uint32_t state), const void *of)
+{
+    if (x->n && 2 * (n_state + 1) <= x->n) return;
+    x->n = x->n ? 2 * x->n : 256;
+    free(x->slot);
+    x->slot = g4_alloc(x->n * sizeof *x->slot);
+    for (uint32_t s = 0; s < n_state; s++) index_put(x, hash(of, s), s);
+}
+
 /* ---- finishing ------------------------------------------------------------- */
 
 /* Bytes of the cheapest code point of a range as a JSON string spells it. */
@@ -234,7 +262,7 @@ struct subset {
     size_t n_pool, cap_pool;
     size_t *begin;              /* begin[state] .. begin[state + 1] in the pool */
     size_t cap_begin;
-    uint32_t *slot, n_slot;     /* hash of lists: state + 1 */
+    struct index index;         /* of lists */
     uint32_t *mark, step, *stack, *list, n_list;
 };
 
@@ -293,30 +321,24 @@ static bool ends_here(struct subset *x, const uint32_t *list, uint32_t n, bool a
     return match;
 }
 
+static uint64_t list_hash(const void *of, uint32_t s)
+{
+    const struct subset *x = of;
+    return g4_hash64(x->pool + x->begin[s], (x->begin[s + 1] - x->begin[s]) * sizeof *x->pool, s == 0);
+}
+
 /* The state of the list at hand, which is sorted. */
 static uint32_t state_of(struct subset *x, bool at_begin)
 {
     qsort(x->list, x->n_list, sizeof *x->list, by_value);
-    const uint64_t h = g4_hash64(x->list, x->n_list * sizeof *x->list, at_begin);
-    if (!x->n_slot || 2 * (x->b.d->n_state + 1) > x->n_slot) {
-        const uint32_t n = x->n_slot ? 2 * x->n_slot : 256;
-        free(x->slot);
-        x->slot = g4_alloc(n * sizeof *x->slot);
-        x->n_slot = n;
-        for (uint32_t s = 0; s < x->b.d->n_state; s++) {
-            uint64_t i = g4_hash64(x->pool + x->begin[s], (x->begin[s + 1] - x->begin[s]) * sizeof *x->pool, s == 0);
-            while (x->slot[i & (n - 1)]) i++;
-            x->slot[i & (n - 1)] = s + 1;
-        }
-    }
-    uint64_t i = h;
-    for (; x->slot[i & (x->n_slot - 1)]; i++) {
-        const uint32_t s = x->slot[i & (x->n_slot - 1)] - 1;
+    uint64_t i = g4_hash64(x->list, x->n_list * sizeof *x->list, at_begin);
+    index_room(&x->index, x->b.d->n_state, list_hash, x);
+    for (uint32_t s; (s = index_at(&x->index, i)) != G4_DFA_DEAD; i++) {
         const size_t n = x->begin[s + 1] - x->begin[s];
         if ((s == 0) == at_begin && n == x->n_list && !memcmp(x->pool + x->begin[s], x->list, n * sizeof *x->list)) return s;
     }
     const uint32_t s = add_state(&x->b);
-    x->slot[i & (x->n_slot - 1)] = s + 1;
+    index_put(&x->index, i, s);
     G4_GROW(x->pool, x->cap_pool, x->n_pool + x->n_list);
     if (x->n_list) memcpy(x->pool + x->n_pool, x->list, x->n_list * sizeof *x->list);
     G4_GROW(x->begin, x->cap_begin, s + 2u);
@@ -378,7 +400,7 @@ g4_dfa *g4_dfa_regex(const g4_regex *r, bool whole, uint32_t max, g4_err *err)
     free(x.cut);
     free(x.pool);
     free(x.begin);
-    free(x.slot);
+    free(x.index.slot);
     free(x.mark);
     free(x.stack);
     free(x.list);
@@ -492,29 +514,28 @@ struct product {
     struct build b;
     struct pair *pair;
     size_t cap_pair;
-    uint32_t *slot, n_slot;
+    struct index index;
 };
+
+static uint64_t mix_pair(uint32_t a, uint32_t b)
+{
+    return g4_mix64((uint64_t)a << 32 | b);
+}
+
+static uint64_t pair_hash(const void *of, uint32_t s)
+{
+    const struct product *x = of;
+    return mix_pair(x->pair[s].a, x->pair[s].b);
+}
 
 static uint32_t pair_state(struct product *x, uint32_t a, uint32_t b)
 {
-    if (!x->n_slot || 2 * (x->b.d->n_state + 1) > x->n_slot) {
-        const uint32_t n = x->n_slot ? 2 * x->n_slot : 256;
-        free(x->slot);
-        x->slot = g4_alloc(n * sizeof *x->slot);
-        x->n_slot = n;
-        for (uint32_t s = 0; s < x->b.d->n_state; s++) {
-            uint64_t i = g4_mix64((uint64_t)x->pair[s].a << 32 | x->pair[s].b);
-            while (x->slot[i & (n - 1)]) i++;
-            x->slot[i & (n - 1)] = s + 1;
-        }
-    }
-    uint64_t i = g4_mix64((uint64_t)a << 32 | b);
-    for (; x->slot[i & (x->n_slot - 1)]; i++) {
-        const uint32_t s = x->slot[i & (x->n_slot - 1)] - 1;
+    index_room(&x->index, x->b.d->n_state, pair_hash, x);
+    uint64_t i = mix_pair(a, b);
+    for (uint32_t s; (s = index_at(&x->index, i)) != G4_DFA_DEAD; i++)
         if (x->pair[s].a == a && x->pair[s].b == b) return s;
-    }
     const uint32_t s = add_state(&x->b);
-    x->slot[i & (x->n_slot - 1)] = s + 1;
+    index_put(&x->index, i, s);
     G4_GROW(x->pair, x->cap_pair, s + 1u);
     x->pair[s] = (struct pair){ a, b };
     return s;
@@ -551,7 +572,7 @@ g4_dfa *g4_dfa_both(const g4_dfa *a, const g4_dfa *b, uint32_t max, g4_err *err)
         }
     }
     free(x.pair);
-    free(x.slot);
+    free(x.index.slot);
     if (d->n_state <= max) return finish(d);
     g4_dfa_free(d);
     g4_fail(err, G4_ESCHEMA, "expressions that together need more than %u states", max);
