@@ -14,6 +14,7 @@
 #define G4_DEVICE_CPU_ATTEND_H
 
 #include "device/cpu/ref.h"
+#include "device/cpu/view.h"
 
 enum { KEYS = 64, SUB = W == 16 ? 8 : 4, GROUP_Q = 32, MAX_PART = 18, MAX_SPLIT = 64 };
 
@@ -164,45 +165,10 @@ static void heads_run(const struct g4_cpu_run *run, const g4_op *op, uint32_t it
 
 static const struct g4_cpu_kernel heads_kernel = { .phase = { { heads_items, heads_run } }, .thread_bytes = heads_bytes };
 
-/* ---- what a row sees ------------------------------------------------------------ */
-
-struct view {
-    uint32_t lo, hi;             /* all it sees lies in [lo, hi) */
-    uint32_t win_lo, win_hi;     /* by position */
-    uint32_t group_lo, group_hi; /* by attention group; empty without */
-};
-
-/* Rows of one attention group see each other on local layers, later ones too. */
-static void view_group(const g4_step_buf *s, uint32_t all, struct view *v)
-{
-    uint32_t a = all, b = all;
-    while (a > 0 && s->seq[a - 1] == s->seq[all] && s->group[a - 1] == s->group[all]) a--;
-    while (b + 1 < s->n_row && s->seq[b + 1] == s->seq[all] && s->group[b + 1] == s->group[all]) b++;
-    v->group_lo = s->pos[a];
-    v->group_hi = s->pos[b] + 1;
-    if (v->group_lo < v->lo) v->lo = v->group_lo;
-    if (v->group_hi > v->hi) v->hi = v->group_hi;
-}
-
-static struct view view_of(const g4_step_buf *s, const g4_op *op, uint32_t all)
-{
-    const uint32_t pos = s->pos[all], n_key = s->seqs[s->seq[all]].n_key;
-    struct view v = { 0 };
-    if (op->causal) {
-        v.win_lo = op->window && pos + 1 > op->window ? pos + 1 - op->window : 0;
-        v.win_hi = pos + 1;
-    } else {
-        v.win_lo = op->window && pos > op->window ? pos - op->window : 0;
-        v.win_hi = op->window && pos + op->window + 1 < n_key ? pos + op->window + 1 : n_key;
-    }
-    v.lo = v.win_lo;
-    v.hi = v.win_hi;
-    if (op->window && s->group && s->group[all]) view_group(s, all, &v);
-    return v;
-}
+/* ---- parts ----------------------------------------------------------------------- */
 
 /* Keys a part: at most 17 parts a row. */
-static uint32_t part_keys(const struct view *v)
+static uint32_t part_keys(const struct g4_view *v)
 {
     uint32_t n = 256;
     while (v->hi - v->lo > 16 * n) n *= 2;
@@ -256,7 +222,7 @@ static size_t attend_shared(const g4_op *op, const g4_plan_desc *desc)
 static size_t attend_bytes(const g4_op *op, const g4_plan_desc *desc)
 {
     const size_t q = group_queries(op);
-    return (2 * part_floats(op) + q * op->d_head + q * KEYS + 64) * sizeof(float) + rows_a_group(op) * sizeof(struct view);
+    return (2 * part_floats(op) + q * op->d_head + q * KEYS + 64) * sizeof(float) + rows_a_group(op) * sizeof(struct g4_view);
 }
 
 /* Cuts the rows into groups and decides whether parts are items of their own:
@@ -269,7 +235,7 @@ static uint32_t attend_items(const struct g4_cpu_run *run, const g4_op *op)
     h->n_group = 0;
     for (uint32_t r = 0; r < n; r++) {
         const uint32_t all = g4_cpu_all_row(run, op->set, r);
-        const struct view v = view_of(run->step, op, all);
+        const struct g4_view v = g4_view_of(run->step, op, all);
         const uint32_t part = part_keys(&v);
         struct group *g = h->n_group ? &h->g[h->n_group - 1] : NULL;
         const bool join = g && g->n < most && g->part == part && run->step->seq[all] == run->step->seq[g4_cpu_all_row(run, op->set, r - 1)];
@@ -299,7 +265,7 @@ struct work {
     const struct g4_cpu_run *run;
     const g4_op *op;
     const struct group *g;
-    const struct view *view; /* [g->n] */
+    const struct g4_view *view; /* [g->n] */
     uint32_t kv_head, n_q, per_kv, dp;
     bool half;               /* f16 cache */
     const float *q;          /* [sub][d][SUB] */
@@ -399,7 +365,7 @@ INLINE vi lane_numbers(void)
 }
 
 /* -1 in the lanes of keys j .. j + W that the row sees */
-INLINE vi seen_lanes(const struct view *v, uint32_t j)
+INLINE vi seen_lanes(const struct g4_view *v, uint32_t j)
 {
     const vi key = lane_numbers() + v_seti((int32_t)j);
     const vi win = (key >= v_seti((int32_t)v->win_lo)) & (key < v_seti((int32_t)v->win_hi));
@@ -413,7 +379,7 @@ static float exp1(float x)
 
 /* Scores of one query's tile become weights; *keep is what its accumulator is
  * multiplied with.  False: the row sees nothing of the tile. */
-static bool softmax_tile(const struct g4_op *op, const struct view *v, uint32_t t, float *p, float *m, float *l, float *keep)
+static bool softmax_tile(const struct g4_op *op, const struct g4_view *v, uint32_t t, float *p, float *m, float *l, float *keep)
 {
     const bool all = t >= v->win_lo && t + KEYS <= v->win_hi;
     vf s[KEYS / W], most = v_set1(-INFINITY);
@@ -554,8 +520,8 @@ static struct work work_of(const struct g4_cpu_run *run, const g4_op *op, uint32
     w.n_q = w.g->n * w.per_kv;
     w.q = q;
     w.p = q + ((size_t)most * d + 15) / 16 * 16;
-    struct view *view = (struct view *)(void *)(w.p + (size_t)most * KEYS);
-    for (uint32_t i = 0; i < w.g->n; i++) view[i] = view_of(run->step, op, g4_cpu_all_row(run, op->set, w.g->row + i));
+    struct g4_view *view = (struct g4_view *)(void *)(w.p + (size_t)most * KEYS);
+    for (uint32_t i = 0; i < w.g->n; i++) view[i] = g4_view_of(run->step, op, g4_cpu_all_row(run, op->set, w.g->row + i));
     w.view = view;
     *rest = (float *)(void *)(view + rows_a_group(op));
     for (uint32_t i = 0; i < w.n_q; i++) {

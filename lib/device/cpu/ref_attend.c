@@ -7,6 +7,7 @@
  * (maximum, sum, accumulator).  Which other rows or chunks there are does not
  * enter. */
 #include "device/cpu/ref.h"
+#include "device/cpu/view.h"
 
 #include <math.h>
 #include <string.h>
@@ -111,44 +112,7 @@ const struct g4_cpu_kernel g4_ref_heads = { .phase = { { row_items, heads_run } 
 
 /* ---- ATTEND --------------------------------------------------------------- */
 
-struct view { /* the keys a row sees: [lo, hi), and of those by the window or the group */
-    uint32_t pos, lo, hi;
-    uint32_t win_lo, win_hi;     /* by position */
-    uint32_t group_lo, group_hi; /* by attention group; empty without */
-};
-
-/* Rows of one attention group see each other on local layers, later ones too. */
-static void view_group(const struct g4_step_buf *s, uint32_t all, struct view *v)
-{
-    uint32_t a = all, b = all;
-
-    while (a > 0 && s->seq[a - 1] == s->seq[all] && s->group[a - 1] == s->group[all]) a--;
-    while (b + 1 < s->n_row && s->seq[b + 1] == s->seq[all] && s->group[b + 1] == s->group[all]) b++;
-    v->group_lo = s->pos[a];
-    v->group_hi = s->pos[b] + 1;
-    if (v->group_lo < v->lo) v->lo = v->group_lo;
-    if (v->group_hi > v->hi) v->hi = v->group_hi;
-}
-
-static struct view view_of(const g4_step_buf *s, const g4_op *op, uint32_t all)
-{
-    const uint32_t pos = s->pos[all], n_key = s->seqs[s->seq[all]].n_key;
-    struct view v = { .pos = pos };
-
-    if (op->causal) {
-        v.win_lo = op->window && pos + 1 > op->window ? pos + 1 - op->window : 0;
-        v.win_hi = pos + 1;
-    } else {
-        v.win_lo = op->window && pos > op->window ? pos - op->window : 0;
-        v.win_hi = op->window && pos + op->window + 1 < n_key ? pos + op->window + 1 : n_key;
-    }
-    v.lo = v.win_lo;
-    v.hi = v.win_hi;
-    if (op->window && s->group && s->group[all]) view_group(s, all, &v);
-    return v;
-}
-
-static bool sees(const struct view *v, uint32_t j)
+static bool sees(const struct g4_view *v, uint32_t j)
 {
     return (j >= v->win_lo && j < v->win_hi) || (j >= v->group_lo && j < v->group_hi);
 }
@@ -177,7 +141,7 @@ static const float *key_at(const struct head_kv *s, uint32_t part, uint32_t j, f
 }
 
 /* Scores of the visible keys of [a, b) (-INFINITY: not visible); their maximum. */
-static float tile_scores(const struct head_kv *s, const g4_op *op, const struct view *v, const float *q, uint32_t a,
+static float tile_scores(const struct head_kv *s, const g4_op *op, const struct g4_view *v, const float *q, uint32_t a,
                          uint32_t b, float *score, float *tmp)
 {
     float most = -INFINITY;
@@ -201,7 +165,7 @@ static void attend_run(const struct g4_cpu_run *run, const g4_op *op, uint32_t i
     const g4_kv_layer *l = &run->kv->layers[op->kv_layer];
     const struct head_kv s = { run->kv, l, run->step->seqs[run->step->seq[all]].table[l->pool], (uint32_t)op->kv_layer,
                                h / (op->n_head / op->n_kv) };
-    const struct view v = view_of(run->step, op, all);
+    const struct g4_view v = g4_view_of(run->step, op, all);
     const float *q = g4_ref_at(run, op->src, r) + h * d;
     float *score = run->thread_scratch[thread], *acc = score + TILE, *tmp = acc + d;
     float top = -INFINITY, sum = 0;
