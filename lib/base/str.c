@@ -165,6 +165,13 @@ size_t g4_utf8_encode(uint32_t cp, char out[4])
     return 4;
 }
 
+void g4_utf8_drop_mark(g4_str *s)
+{
+    if (s->n < 3 || memcmp(s->p, "\xEF\xBB\xBF", 3)) return;
+    s->n -= 3;
+    memmove(s->p, s->p + 3, s->n + 1);
+}
+
 bool g4_utf8_valid(const char *p, size_t n, size_t *bad_at)
 {
     for (size_t i = 0; i < n;) {

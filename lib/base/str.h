@@ -44,5 +44,6 @@ size_t g4_utf8_decode(const char *p, size_t n, uint32_t *cp);
 size_t g4_utf8_need(const char *p, size_t n);
 size_t g4_utf8_encode(uint32_t cp, char out[4]);
 bool g4_utf8_valid(const char *p, size_t n, size_t *bad_at);
+void g4_utf8_drop_mark(g4_str *s); /* the byte order mark that some editors write before a text */
 
 #endif

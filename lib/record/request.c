@@ -33,6 +33,7 @@ int g4_request_part(const char *path, g4_str *part, g4_err *err)
         rc = g4_fail(err, G4_EINPUT, "'%s' is neither text nor media that is known", path);
     } else {
         g4_str whole = {0};
+        g4_utf8_drop_mark(&text);
         g4_str_addf(&whole, "==> %s <==\n", path);
         g4_str_add(&whole, text.p, text.n);
         g4_str_adds(part, "{\"type\":\"text\",\"text\":");

@@ -129,7 +129,7 @@ struct cutter {
 
 static bool line_done(struct cutter *c)
 {
-    c->line++;
+    if (!c->line++) g4_utf8_drop_mark(&c->part);
     if (c->too_long) {
         c->too_long = false;
         return push_problem(c->s, c->name, c->line, G4_EINPUT, "line is longer than 64 MiB");
@@ -183,6 +183,7 @@ static bool push_whole(g4_source *s, const char *name, g4_str *text)
         g4_str_free(text);
         return push_problem(s, name, 0, 1, "skipped: holds NUL bytes");
     }
+    g4_utf8_drop_mark(text);
     const size_t n = text->n;
     return push(s, (struct g4_item){ g4_strdup(name), 0, g4_str_take(text), n, 0, NULL });
 }
