@@ -46,7 +46,8 @@ static int turn(struct g4_caller *c, g4_err *err)
     free(fds);
     if (rc < 0) return rc;
     if (rc > 0 && g4_conv_event(c, &ev, err)) return err->code;
-    g4_tool_progress(g4_output_written(c->out) + c->feed.skipped, c->gen.completion_tokens, g4_input_progress(c->feed.in));
+    c->gen.pieces += rc > 0;
+    g4_tool_progress(g4_output_written(c->out) + c->feed.skipped, c->gen.pieces, g4_input_progress(c->feed.in));
     return G4_OK;
 }
 

@@ -63,11 +63,14 @@ static enum g4_chat_next do_think(struct g4_chat *c, const char *rest)
     else if (!strcmp(rest, "off")) n = 0;
     else if (strcmp(rest, "on") && g4_opt_number("think", rest, 0, 1e6, true, &n, &err))
         return fail_with("/think takes on, off or a number of tokens");
+    if (n && !c->r->info->can_think) {
+        g4_tool_error("'%s' has no thinking mode", c->r->info->model_name);
+        return G4_CHAT_READ;
+    }
     c->options.think = (int32_t)n;
     c->options.set |= G4_OPT_THINK;
     if (n > 0) fprintf(stderr, "thinking is on, %d tokens at most\n", c->options.think);
     else fprintf(stderr, "thinking is %s\n", n ? "on" : "off");
-    if (n && !c->r->info->can_think) g4_tool_note("'%s' has no thinking mode", c->r->info->model_name);
     return G4_CHAT_READ;
 }
 

@@ -66,6 +66,7 @@ struct g4_gen_run { /* everything an actual run needs; texts live in `keep` */
     g4_arena keep;
     /* counted while running */
     uint64_t records, prompt_tokens, cached_tokens, thinking_tokens, completion_tokens;
+    uint64_t pieces; /* that came from records in flight too: about the tokens so far */
     double started, prompt_ms, decode_ms;
 };
 

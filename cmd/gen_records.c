@@ -127,7 +127,8 @@ static int step(struct runner *u, g4_err *err)
     if (rc < 0) return rc;
     if (fds[0].revents) g4_tool_broken_pipe(); /* POLLERR, POLLHUP: nothing else was asked for */
     if (rc > 0 && ev.kind == G4_EVENT_DONE && finish(u, &ev, err)) return err->code;
-    g4_tool_progress(g4_output_written(u->out) + u->feed.skipped, u->r->completion_tokens, g4_input_progress(u->feed.in));
+    u->r->pieces += rc > 0;
+    g4_tool_progress(g4_output_written(u->out) + u->feed.skipped, u->r->pieces, g4_input_progress(u->feed.in));
     return G4_OK;
 }
 

@@ -81,6 +81,7 @@ static const char *text_of_file(struct g4_gen_run *r, const char *path, g4_err *
 {
     g4_str text = {0};
     if (g4_file_read(path, INSTRUCTION_MAX, &text, err)) return NULL;
+    g4_utf8_drop_mark(&text);
     if (text.n && text.p[text.n - 1] == '\n') text.n--;
     const char *kept = NULL;
     if (text.n && memchr(text.p, 0, text.n)) g4_fail(err, G4_EIO, "'%s' holds NUL bytes", path);
@@ -151,10 +152,10 @@ static int take_choices(struct g4_gen_run *r, g4_err *err)
     if (file && !(p = text_of_file(r, p, err))) return G4_EIO;
     g4_str_addc(&list, '[');
     while (*p) {
-        const size_t n = strcspn(p, file ? "\n" : ",");
-        if (n) {
+        const size_t n = strcspn(p, file ? "\n" : ","), len = file && n && p[n - 1] == '\r' ? n - 1 : n;
+        if (len) {
             if (list.n > 1) g4_str_addc(&list, ',');
-            g4_json_put_str(&list, p, n);
+            g4_json_put_str(&list, p, len);
         }
         p += n + (p[n] != 0);
     }
@@ -189,6 +190,8 @@ static int check_modes(const struct g4_gen *g, g4_err *err)
     if (g->raw && g->json) return g4_fail(err, G4_EUSAGE, "--raw and --json exclude each other");
     if (g->retry_errors && !g->resume) return g4_fail(err, G4_EUSAGE, "--retry-errors needs --resume");
     if (g->resume && insights) return g4_fail(err, G4_EUSAGE, "--resume only goes with generating");
+    for (size_t i = 0; i < g->stop.n; i++)
+        if (!*g->stop.v[i]) return g4_fail(err, G4_EUSAGE, "'--stop' wants a text: an empty one stands everywhere");
     if (g->think_fd >= 0 && fcntl(g->think_fd, F_GETFD) < 0)
         return g4_fail(err, G4_EUSAGE, "--think-fd: descriptor %d is not open", g->think_fd);
     return G4_OK;

@@ -77,23 +77,25 @@ static void tell_cut(const g4_result *res)
         g4_tool_note("the answer was cut after %u tokens (--max-tokens)", res->completion_tokens);
 }
 
+/* The end of the answer, then what there is to say about it: on a terminal both stand on one screen. */
 static int done(struct stream *s, const g4_result *res, g4_err *err)
 {
+    int rc = G4_OK;
     end_thought(s);
-    if (res->err.code && !s->last) {
-        g4_tool_fail(G4_STATUS_FAILED);
-        g4_tool_error("%s", res->err.msg);
-        return G4_OK;
+    if (res->err.code == G4_EDEVICE) return g4_fail(err, G4_EDEVICE, "%s", res->err.msg);
+    if (!res->err.code || s->last) {
+        if (s->r->g->null_out) rc = put(1, "", 1, "standard output", err);
+        else if (s->last != '\n') rc = put(1, "\n", 1, "standard output", err);
     }
     if (res->err.code) {
         g4_tool_fail(G4_STATUS_FAILED);
-        g4_tool_error("the answer was cut: %s", res->err.msg);
+        g4_tool_error("%s%s", s->last ? "the answer was cut: " : "", res->err.msg);
     } else {
         g4_gen_count(s->r, res);
+        if (res->note) g4_tool_note("calls that could not be read: %s", res->note);
         tell_cut(res);
     }
-    if (s->r->g->null_out) return put(1, "", 1, "standard output", err);
-    return s->last != '\n' ? put(1, "\n", 1, "standard output", err) : G4_OK;
+    return rc;
 }
 
 /* Runs the one request; stdout is watched all the while, so that a reader that

@@ -22,7 +22,7 @@ int g4_opt_number(const char *name, const char *value, double lo, double hi, boo
     if (!*value || *end || errno || !isfinite(v) || strpbrk(value, "xX \t") || (whole && v != floor(v)))
         return g4_fail(err, G4_EUSAGE, "'--%s' wants a %snumber, not '%s'", name, whole ? "whole " : "", value);
     if (v < lo || v > hi)
-        return g4_fail(err, G4_EUSAGE, "'--%s' must be between %g and %g, not '%s'", name, lo, hi, value);
+        return g4_fail(err, G4_EUSAGE, "'--%s' must be between %.15g and %.15g, not '%s'", name, lo, hi, value);
     *out = v;
     return G4_OK;
 }

@@ -247,7 +247,8 @@ static void draw(double share, const char *text)
         for (int i = 0; i < width; i++) fputc(i < full ? '#' : '.', stderr);
         fputc(']', stderr);
     }
-    fprintf(stderr, "%.*s\033[K", columns() - (int)strlen(head) - 1, text);
+    const int room = columns() - (int)strlen(head) - 1; /* a full line would wrap, and stay */
+    fprintf(stderr, "%.*s\033[K", room > 0 ? room : 0, text);
     fflush(stderr);
     tool.bar = true;
 }

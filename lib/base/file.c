@@ -128,7 +128,7 @@ int g4_new_file_open(g4_new_file *f, const char *path, g4_err *err)
     *f = (g4_new_file){ .tmp = g4_str_take(&tmp), .path = g4_strdup(path) };
     f->fd = open_unnamed(f->tmp, &f->named);
     if (f->fd >= 0) return G4_OK;
-    const int r = g4_fail_errno(err, G4_EIO, "cannot create '%s'", f->tmp);
+    const int r = g4_fail_errno(err, G4_EIO, "cannot create '%s'", path);
     f->named = false;
     g4_new_file_drop(f);
     return r;
@@ -137,14 +137,14 @@ int g4_new_file_open(g4_new_file *f, const char *path, g4_err *err)
 int g4_new_file_commit(g4_new_file *f, g4_err *err)
 {
     int r = G4_OK;
-    if (fsync(f->fd)) r = g4_fail_errno(err, G4_EIO, "cannot write '%s'", f->tmp);
+    if (fsync(f->fd)) r = g4_fail_errno(err, G4_EIO, "cannot write '%s'", f->path);
     if (!r && !f->named) {
-        if (give_name(f->fd, f->tmp)) r = g4_fail_errno(err, G4_EIO, "cannot name '%s'", f->tmp);
+        if (give_name(f->fd, f->tmp)) r = g4_fail_errno(err, G4_EIO, "cannot name '%s'", f->path);
         else f->named = true;
     }
-    if (close(f->fd) && !r) r = g4_fail_errno(err, G4_EIO, "cannot write '%s'", f->tmp);
+    if (close(f->fd) && !r) r = g4_fail_errno(err, G4_EIO, "cannot write '%s'", f->path);
     f->fd = -1;
-    if (!r && rename(f->tmp, f->path)) r = g4_fail_errno(err, G4_EIO, "cannot rename '%s'", f->tmp);
+    if (!r && rename(f->tmp, f->path)) r = g4_fail_errno(err, G4_EIO, "cannot replace '%s'", f->path);
     if (!r) {
         f->named = false;
         g4_sync_folder(f->path);
@@ -169,7 +169,7 @@ int g4_file_write_atomic(const char *path, const void *p, size_t n, g4_err *err)
     int r = g4_new_file_open(&f, path, err);
     if (r) return r;
     if (!g4_write_all(f.fd, p, n)) return g4_new_file_commit(&f, err);
-    r = g4_fail_errno(err, G4_EIO, "cannot write '%s'", f.tmp);
+    r = g4_fail_errno(err, G4_EIO, "cannot write '%s'", f.path);
     g4_new_file_drop(&f);
     return r;
 }

@@ -166,6 +166,8 @@ int g4_jq_run(g4_jq *q, g4_json in, int (*emit)(void *arg, const char *json, siz
     if (!jv_is_valid(value)) {
         g4_str msg = {0};
         add_message(&msg, jv_invalid_get_msg(value));
+        char *quote = strstr(msg.p, " (while parsing '"); /* the beginning of the input: whoever gave it has it */
+        if (quote) *quote = 0;
         g4_fail(err, G4_EINPUT, "jq cannot read the input: %s", msg.p);
         g4_str_free(&msg);
         return G4_EINPUT;

@@ -366,12 +366,14 @@ static int merge(g4_journal *j, g4_err *err)
     if (!rc && fdatasync(fd)) rc = g4_fail_errno(err, G4_EIO, "cannot write '%s'", j->new_path);
     if (!rc) rc = g4_file_write_atomic(j->new_log_path, log.p, log.n, err);
     g4_str_free(&log);
-    if (!rc && (rename(j->new_path, j->path) || rename(j->new_log_path, j->log_path)))
-        rc = g4_fail_errno(err, G4_EIO, "cannot replace '%s'", j->path);
+    if (!rc && rename(j->new_path, j->path)) rc = g4_fail_errno(err, G4_EIO, "cannot replace '%s'", j->path);
+    if (!rc) g4_sync_folder(j->path); /* settle_retry() knows the one name without the other in this order only */
+    if (!rc && rename(j->new_log_path, j->log_path)) rc = g4_fail_errno(err, G4_EIO, "cannot replace '%s'", j->log_path);
     if (rc) {
         if (fd >= 0) close(fd);
         return rc;
     }
+    g4_sync_folder(j->log_path);
     close(j->fd);
     close(j->log_fd);
     j->fd = fd;

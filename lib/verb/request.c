@@ -436,8 +436,9 @@ static int fit(struct reader *d)
         if (bad) return bad;
     }
     if (ask->n_ids + 1 <= context) return 0;
-    return g4_fail(d->err, G4_ECONTEXT, "the prompt has %zu tokens, the context holds %zu%s", n, context,
-                   ask->opt.compact && d->given.p ? ", and nothing more of it can be left out" : "");
+    const char *way = d->given.p ? ": 'compact' would shorten it" : ask->opt.truncate ? "" : ": 'truncate' would cut it";
+    if (d->given.p && ask->opt.compact) way = ", and nothing more of it can be left out";
+    return g4_fail(d->err, G4_ECONTEXT, "the prompt has %zu tokens, the context holds %zu%s", n, context, way);
 }
 
 /* ---- all of it ---------------------------------------------------------- */

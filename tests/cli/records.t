@@ -94,4 +94,10 @@ is 'and another' "$(echo "$got" | jq .q)" 2
 exec 4>&-
 wait $pid
 is 'then the end' $? 0
+printf '\357\273\277{"id":1,"prompt":"a"}\r\n{"id":2,"prompt":"b"}\r\n' >in.jsonl
+run "$gen" -j --max-tokens 2 <in.jsonl
+is 'a byte order mark and CRLF' "$status $(jq -c .id out | paste -sd,) $(head -c 5 out)" '0 1,2 {"id"'
+printf 'yes\r\nno\r\n' >labels
+run "$gen" --choices labels a </dev/null
+is 'choices of a file with CRLF' "$status $(grep -cx 'yes\|no' out)" '0 1'
 done_testing

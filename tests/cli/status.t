@@ -15,11 +15,13 @@ is '0: none failed' $status 0
 
 for bad in --nonsense '-Z' '--max-tokens x' '--max-tokens 0' '--temperature -1' '--top-p 2' '--seed x' '--kv-type q4' \
     '-j --lines' '--raw --json' '--tokenize --count' '--retry-errors' '--think-fd 77' '--truncate side' '--think=many' \
-    '--each' '--no-stdin -j' '--model' '--temperature=' '--json=1' '--no-max-tokens'; do
+    '--each' '--no-stdin -j' '--stop= x' '--model' '--temperature=' '--json=1' '--no-max-tokens'; do
     run "$gen" $bad </dev/null
     is "2: $bad" $status 2
     is "2: $bad: nothing on stdout" "$(cat out)" ''
 done
+run "$gen" --context 99999999 x </dev/null
+is '2: the bounds of a number, in full' "$(cat err)" "g4-gen: '--context' must be between 1 and 16777216, not '99999999'"
 run "$gen" -i '.[' x </dev/null
 is '2: a jq program that does not compile' $status 2
 run "$gen" --mcp x y </dev/null
@@ -59,6 +61,10 @@ is 'a closed stdin is no document' $status 0
 
 run "$gen" -c 12 'a b' </dev/null
 is '5: the context cut the answer' "$status $(grep -c 'was cut' err)" '5 1'
+run sh -c '"$1" -c 12 --color never "a b" </dev/null 2>&1' - "$gen"
+is '5: what is said of it stands on a line of its own' "$(tail -1 out)" 'g4-gen: the answer was cut: the context is full'
+run "$gen" -c 12 "$(seq 99 | tr '\n' ' ')" </dev/null
+like '1: too long a prompt, and what would help' "$(cat err)" "the context holds 12: 'truncate' would cut it"
 run "$gen" -c 12 --json 'a b' </dev/null
 is '5: and the record says so' "$status $(jq -r .finish_reason out)" '5 context'
 run "$gen" -c 64 --max-tokens 3 'a b' </dev/null

@@ -42,6 +42,10 @@ a b c"
 is '--no-stdin' "$(prompt --no-stdin say <a.txt)" '<bos>say'
 is 'a while loop keeps its input' "$(printf '1\n2\n' | while read -r l; do prompt --no-stdin "$l"; echo; done | paste -sd,)" '<bos>1,<bos>2'
 is 'CRLF at the end of a document' "$(printf 'a b\r\n' | prompt)" '<bos>a b'
+printf '\357\273\277a b\n' >mark
+is 'a byte order mark is no text' "$(prompt <mark) $(prompt --no-stdin --prompt-file mark) $(prompt --no-stdin -s @mark x)" \
+    "<bos>a b <bos>a b $(prompt --no-stdin -s 'a b' x)"
+is '... nor in a file that is attached' "$(prompt --no-stdin -f mark x)" "$(printf 'a b\n' >plain; prompt --no-stdin -f plain x | sed 's/plain/mark/')"
 for z in gzip bzip2 xz zstd lz4; do
     command -v $z >/dev/null || { skip "$z input" "no $z"; continue; }
     is "$z input" "$($z -c <a.txt 2>/dev/null | prompt say)" "<bos>say
