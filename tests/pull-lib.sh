@@ -7,7 +7,7 @@ hub_server=$top/tests/hub-server.py
 export HOME="$tmp/home" G4_STORE="$tmp/store" PIP_CONFIG_FILE=/dev/null
 mkdir -p "$HOME" "$tmp/served"
 # Neither the user's secrets and settings nor a proxy take part.
-for v in $(env | sed -n 's/^\(HF_[A-Z_]*\|HUGGING[A-Z_]*\|KAGGLE[A-Z_]*\|PIP_INDEX_URL\|PIP_EXTRA_INDEX_URL\|OLLAMA_MODELS\|LLAMA_CACHE\|MODELS_PATH\|TRANSFORMERS_OFFLINE\|[a-zA-Z]*_proxy\|[A-Z]*_PROXY\|NETRC\|CURL_CA_BUNDLE\|SSL_CERT_FILE\|REQUESTS_CA_BUNDLE\|DOCKER_CONFIG\|REGISTRY_AUTH_FILE\|XDG_RUNTIME_DIR\|VIRTUAL_ENV\)=.*/\1/p'); do
+for v in $(env | sed -n 's/^\(HF_[A-Z_]*\|HUGGING[A-Z_]*\|KAGGLE[A-Z_]*\|PIP_INDEX_URL\|PIP_EXTRA_INDEX_URL\|PIP_FIND_LINKS\|PIP_NO_INDEX\|OLLAMA_MODELS\|LLAMA_CACHE\|MODELS_PATH\|TRANSFORMERS_OFFLINE\|[a-zA-Z]*_proxy\|[A-Z]*_PROXY\|NETRC\|CURL_CA_BUNDLE\|SSL_CERT_FILE\|REQUESTS_CA_BUNDLE\|DOCKER_CONFIG\|REGISTRY_AUTH_FILE\|XDG_RUNTIME_DIR\|VIRTUAL_ENV\)=.*/\1/p'); do
     unset "$v"
 done
 pids=

