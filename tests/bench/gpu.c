@@ -2,10 +2,12 @@
  *
  *   read_gbs      GB/s that a summing shader reads from device memory
  *   fma_tflops    f32 multiply-adds in registers, TFLOP/s
+ *   mat_tflops    f16 * f16 + f32 on cooperative matrices in registers, where there are any
  *   gap_us        microseconds a dispatch that waits for the one before takes
  *   submit_us     from a submission of one empty dispatch to its end on the host
  *
  * tests/bench/run-gpu sets results beside them.  Medians of 5. */
+#define _GNU_SOURCE /* setenv, clock_gettime */
 #include "device/vulkan/impl.h"
 
 #include <stdio.h>
@@ -14,7 +16,7 @@
 
 #include "shaders/args_bench.h"
 
-enum { GROUP = 256, GROUPS = 4096, CHAIN = 500, RUNS = 5, READS = 8 };
+enum { GROUP = 256, GROUPS = 4096, CHAIN = 500, RUNS = 5, READS = 8, MAT_GROUPS = 256, SUBGROUPS = 4 };
 
 struct rig {
     struct g4_vk *vk;
@@ -72,14 +74,13 @@ static void open_rig(struct rig *r, const char *which)
     }
 }
 
-/* `times` dispatches of a shader, each behind a barrier. */
-static VkCommandBuffer record(struct rig *r, const char *shader, uint32_t n, uint32_t groups, uint32_t times)
+/* `times` dispatches of a pipeline, each behind a barrier. */
+static VkCommandBuffer record_pipe(struct rig *r, const struct g4_vk_pipe_key *key, uint32_t n, uint32_t groups, uint32_t times)
 {
     struct g4_vk *vk = r->vk;
     g4_err err = { 0 };
     const struct bench_args a = { n };
-    const struct g4_vk_pipe_key key = { .shader = shader, .n_spec = 1, .spec = { GROUP }, .n_bind = 2, .args = sizeof a };
-    struct g4_vk_pipe *pipe = g4_vk_pipe(vk, &key);
+    struct g4_vk_pipe *pipe = g4_vk_pipe(vk, key);
     g4_vk_pipe_want(pipe);
     if (g4_vk_pipes_make(vk, &err)) give_up(&err);
     const VkCommandBufferAllocateInfo one = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = r->pool,
@@ -99,6 +100,12 @@ static VkCommandBuffer record(struct rig *r, const char *shader, uint32_t n, uin
     }
     check(vk->fn->EndCommandBuffer(cb), "recording");
     return cb;
+}
+
+static VkCommandBuffer record(struct rig *r, const char *shader, uint32_t n, uint32_t groups, uint32_t times)
+{
+    const struct g4_vk_pipe_key key = { .shader = shader, .n_spec = 1, .spec = { GROUP }, .n_bind = 2, .args = sizeof(struct bench_args) };
+    return record_pipe(r, &key, n, groups, times);
 }
 
 static int by_value(const void *a, const void *b)
@@ -121,9 +128,20 @@ static double time_us(struct rig *r, VkCommandBuffer cb)
     return t[RUNS / 2];
 }
 
+/* TFLOP/s of the matrices; their kernels need not be in use for it. */
+static double matrices(struct rig *r, uint32_t rounds, double submit)
+{
+    const struct g4_vk_caps *c = &r->vk->caps;
+    const struct g4_vk_pipe_key key = { .shader = "bench_mat", .n_spec = 4, .spec = { SUBGROUPS * c->subgroup, c->mat_m, c->mat_n, c->mat_k },
+                                        .n_bind = 2, .args = sizeof(struct bench_args), .subgroup = c->subgroup };
+    const double us = time_us(r, record_pipe(r, &key, rounds, MAT_GROUPS, 1)) - submit;
+    return 2.0 * c->mat_m * c->mat_n * c->mat_k * 4 * rounds * MAT_GROUPS * SUBGROUPS / us * 1e-6;
+}
+
 int main(int argc, char **argv)
 {
     struct rig r;
+    setenv("G4_VK_ENABLE", "coopmat", 1);
     open_rig(&r, argc > 1 ? argv[1] : "vulkan");
     const bool slow = r.vk->caps.type == VK_PHYSICAL_DEVICE_TYPE_CPU;
     const uint32_t rounds = slow ? 64 : 16384, groups = slow ? 256 : GROUPS;
@@ -134,5 +152,7 @@ int main(int argc, char **argv)
     printf("# %s, %s\n", r.vk->caps.name, r.vk->caps.driver);
     printf("read_gbs %.1f\nfma_tflops %.3f\ngap_us %.2f\nsubmit_us %.1f\n", (double)r.bytes / read * 1e-3,
            2.0 * 16 * rounds * GROUP * groups / fma * 1e-6, gap, submit);
+    if (r.vk->caps.coopmat && r.vk->caps.subgroup_size && r.vk->caps.mat_m * r.vk->caps.mat_n <= 256)
+        printf("mat_tflops %.3f\n", matrices(&r, slow ? 64 : 16384, submit));
     return 0;
 }
