@@ -135,14 +135,29 @@ static void settle_retry(g4_journal *j)
     if (log) unlink(j->new_log_path);
 }
 
-/* The first line of the two keys that differs, as "'was' then, 'is' now". */
-static int compare_keys(const g4_journal *j, const char *was, const char *is, g4_err *err)
+/* Does a key hold a line that begins with the same word as this one? */
+static bool has_setting(const char *key, const char *line)
 {
+    g4_str word = {0};
+    g4_str_addf(&word, "\n%.*s ", (int)(2 + strcspn(line + 2, " \n")), line);
+    const bool has = strstr(key, word.p);
+    g4_str_free(&word);
+    return has;
+}
+
+/* The first line of the two keys that differs: "'was' then, 'is' now", or the one that only one of them has. */
+static int compare_keys(const g4_journal *j, const char *old, const char *now, g4_err *err)
+{
+    const char *was = old, *is = now;
     while (*was && *was == *is) was++, is++;
     if (!*was && !*is) return G4_OK;
     while (was[-1] != '\n') was--, is--;
-    return g4_fail(err, G4_EUSAGE, "'%s' was made with other settings: '%.*s' then, '%.*s' now", j->path,
-                   (int)strcspn(was + 2, "\n"), was + 2, (int)strcspn(is + 2, "\n"), is + 2);
+    const int n_was = (int)strcspn(was, "\n") - 2, n_is = (int)strcspn(is, "\n") - 2; /* behind "= " */
+    if (n_is > 0 && !has_setting(old, is))
+        return g4_fail(err, G4_EUSAGE, "'%s' was made with other settings: without '%.*s'", j->path, n_is, is + 2);
+    if (n_was > 0 && !has_setting(now, was))
+        return g4_fail(err, G4_EUSAGE, "'%s' was made with other settings: with '%.*s'", j->path, n_was, was + 2);
+    return g4_fail(err, G4_EUSAGE, "'%s' was made with other settings: '%.*s' then, '%.*s' now", j->path, n_was, was + 2, n_is, is + 2);
 }
 
 static char *make_header(const char *key, uint64_t seed)

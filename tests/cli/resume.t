@@ -63,7 +63,11 @@ run "$gen" -q -j -c 24 --resume cut <two.jsonl
 is '... are remembered' $status 5
 
 run "$gen" -q -j -n 3 --resume part <in.jsonl
-is 'another option is refused' "$status $(grep -c 'other settings' err)" '2 1'
+is 'another option is refused' "$status $(cat err)" "2 g4-gen: 'part' was made with other settings: 'samples \"2\"' then, 'samples \"3\"' now"
+run "$gen" -q -j -n 2 --top-k 5 --resume part <in.jsonl
+is 'one more option' "$status $(cat err)" "2 g4-gen: 'part' was made with other settings: without 'top-k \"5\"'"
+run "$gen" -q -j --resume part <in.jsonl
+is 'one less' "$status $(cat err)" "2 g4-gen: 'part' was made with other settings: with 'samples \"2\"'"
 run "$gen" -q -j -n 2 -m "$(model g4-dense)" --resume part <in.jsonl
 is 'another model is refused' $status 2
 sed 's/a b c 14/a b d 14/' in.jsonl >other.jsonl
