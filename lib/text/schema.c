@@ -49,8 +49,32 @@ static void copy_parts(struct g4_parts *to, const struct g4_parts *from)
 
 /* ---- opening ----------------------------------------------------------------------- */
 
-static int open_schema(struct g4_lower *l, g4_json s, struct g4_parts *out, struct g4_parts *todo)
+struct opened { /* schemas that are opened, and which one led to each first */
+    struct g4_parts todo;
+    size_t *from, cap;
+};
+
+static void open_later(struct opened *o, g4_json s, size_t from)
 {
+    const size_t n = o->todo.n;
+    g4_parts_add(&o->todo, G4_PART_WHOLE, s);
+    if (o->todo.n == n) return;
+    G4_GROW(o->from, o->cap, n + 1);
+    o->from[n] = from;
+}
+
+/* Would opening s for the i-th schema come back to one that led there? */
+static bool comes_back(const struct opened *o, size_t i, g4_json s)
+{
+    for (;; i = o->from[i]) {
+        if (o->todo.v[i].v.p == s.p) return true;
+        if (o->from[i] == i) return false;
+    }
+}
+
+static int open_schema(struct g4_lower *l, struct opened *o, size_t i, struct g4_parts *out)
+{
+    const g4_json s = o->todo.v[i].v;
     const g4_json ref = g4_json_get(s, "$ref"), all = g4_json_get(s, "allOf"), any = g4_json_get(s, "anyOf"), one = g4_json_get(s, "oneOf");
     int rc = g4_schema_keywords(l, s);
     if (rc) return rc;
@@ -59,10 +83,11 @@ static int open_schema(struct g4_lower *l, g4_json s, struct g4_parts *out, stru
         g4_json target;
         g4_err why = {0};
         if (g4_schema_ref(l->root, ref, &target, &why)) return g4_schema_refuse(l, s, "$ref", why.msg);
-        g4_parts_add(todo, G4_PART_WHOLE, target);
+        if (comes_back(o, i, target)) return g4_schema_refuse(l, s, "$ref", "refers to itself without end");
+        open_later(o, target, i);
     }
     if (all.p)
-        for (g4_json_it it = g4_json_iter(all); g4_json_next(&it);) g4_parts_add(todo, G4_PART_WHOLE, it.value);
+        for (g4_json_it it = g4_json_iter(all); g4_json_next(&it);) open_later(o, it.value, i);
     if (any.p) g4_parts_add(out, G4_PART_ANY, any);
     if (one.p) g4_parts_add(out, G4_PART_ONE, one);
     return G4_OK;
@@ -70,18 +95,22 @@ static int open_schema(struct g4_lower *l, g4_json s, struct g4_parts *out, stru
 
 int g4_lower_flatten(struct g4_lower *l, struct g4_parts *parts, bool *never)
 {
-    struct g4_parts out = {0}, todo = {0};
+    struct g4_parts out = {0};
+    struct opened o = {0};
     int rc = G4_OK;
     *never = false;
-    for (size_t i = 0; i < parts->n; i++) g4_parts_add(parts->v[i].kind == G4_PART_WHOLE ? &todo : &out, parts->v[i].kind, parts->v[i].v);
-    for (size_t i = 0; i < todo.n && !rc; i++) { /* grows while it is read; each schema once, so that cycles end */
-        const g4_json s = todo.v[i].v;
+    for (size_t i = 0; i < parts->n; i++)
+        if (parts->v[i].kind == G4_PART_WHOLE) open_later(&o, parts->v[i].v, o.todo.n);
+        else g4_parts_add(&out, parts->v[i].kind, parts->v[i].v);
+    for (size_t i = 0; i < o.todo.n && !rc; i++) { /* grows while it is read; each schema once, so that cycles end */
+        const g4_json s = o.todo.v[i].v;
         bool yes = true;
         if (g4_json_bool(s, &yes)) *never |= !yes;
         else if (g4_json_type(s) != G4_JSON_OBJECT) rc = g4_schema_refuse(l, s, "schema", "must be an object, true or false");
-        else rc = open_schema(l, s, &out, &todo);
+        else rc = open_schema(l, &o, i, &out);
     }
-    g4_parts_free(&todo);
+    g4_parts_free(&o.todo);
+    free(o.from);
     g4_parts_free(parts);
     *parts = out;
     return rc;

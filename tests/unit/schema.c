@@ -54,6 +54,7 @@ static void refusals(void)
         { "{\"type\":\"object\",\"required\":[\"a\"],\"properties\":{\"a\":false}}", "no value at all" },
         { "{\"$ref\":\"#/$defs/a\",\"$defs\":{\"a\":{\"type\":\"object\",\"properties\":{\"b\":{\"$ref\":\"#/$defs/a\"}},\"required\":[\"b\"]}}}", "no value at all" },
         { "{\"type\":\"integer\",\"minimum\":1e40}", "34 digits" },
+        { "{\"$ref\":\"#\"}", "'$ref' at '#'" }, { "{\"allOf\":[{\"type\":\"object\",\"$ref\":\"#/$defs/a\"}],\"$defs\":{\"a\":{\"$ref\":\"#\"}}}", "refers to itself without end" },
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         g4_err err = {0};
