@@ -97,7 +97,7 @@ static int take_texts(struct g4_gen_run *r, const struct g4_opts *opts, g4_err *
     size_t first = 0;
     if (g->prompt_file) {
         if (!(r->instruction = text_of_file(r, g->prompt_file, err))) return G4_EIO;
-    } else if (o->n) {
+    } else if (o->n && strcmp(o->v[0], "-")) { /* `g4-gen -` reads standard input, as everybody means it */
         r->instruction = o->v[0];
         first = 1;
     }

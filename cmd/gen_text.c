@@ -89,7 +89,7 @@ static int done(struct stream *s, const g4_result *res, g4_err *err)
     }
     if (res->err.code) {
         g4_tool_fail(G4_STATUS_FAILED);
-        g4_tool_error("%s%s", s->last ? "the answer was cut: " : "", res->err.msg);
+        g4_tool_error("%s%s", s->last && res->err.code != G4_ESCHEMA ? "the answer was cut: " : "", res->err.msg);
     } else {
         g4_gen_count(s->r, res);
         if (res->note) g4_tool_note("calls that could not be read: %s", res->note);

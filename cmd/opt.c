@@ -218,12 +218,12 @@ static int config_value(struct g4_opts *p, const struct g4_opt *o, g4_json v, g4
     bool on;
     if (g4_json_bool(v, &on)) {
         if (takes_value(o) && !(o->flags & G4_OPTF_OPTIONAL))
-            return g4_fail(err, G4_EUSAGE, "config: '%s' wants a value", o->name);
+            return g4_fail(err, G4_EUSAGE, "'%s' wants a value", o->name);
         return on || (o->flags & G4_OPTF_NO) || o->kind == G4_OPTK_FLAG ? apply(p, o, NULL, !on, err) : G4_OK;
     }
     const enum g4_json_type t = g4_json_type(v);
     if (!takes_value(o) || (t != G4_JSON_STRING && t != G4_JSON_NUMBER))
-        return g4_fail(err, G4_EUSAGE, "config: '%s' has a value of the wrong type", o->name);
+        return g4_fail(err, G4_EUSAGE, "'%s' has a value of the wrong type", o->name);
     g4_str s = {0};
     if (t == G4_JSON_STRING) g4_json_str(v, &s);
     else g4_str_add(&s, v.p, v.n);
@@ -242,7 +242,7 @@ static int config_object(struct g4_opts *p, g4_json object, bool own, g4_err *er
         const struct g4_opt *o = by_name(p->cmd, name.p ? name.p : "", name.n);
         int rc = G4_OK;
         if (o && (o->flags & (G4_OPTF_ONCE | G4_OPTF_HIDDEN)))
-            rc = own ? g4_fail(err, G4_EUSAGE, "config: '%s' cannot be a default", o->name) : G4_OK;
+            rc = own ? g4_fail(err, G4_EUSAGE, "'%s' cannot be a default", o->name) : G4_OK;
         else if (o && g4_json_type(it.value) == G4_JSON_ARRAY && o->kind == G4_OPTK_LIST)
             for (g4_json_it e = g4_json_iter(it.value); !rc && g4_json_next(&e);) rc = config_value(p, o, e.value, err);
         else if (o) rc = config_value(p, o, it.value, err);
@@ -261,14 +261,12 @@ static int config_file(struct g4_opts *p, g4_err *err)
     int rc = G4_OK;
     char *path = g4_xdg_path("XDG_CONFIG_HOME", ".config", "g4/config.json");
     if (!path || !g4_file_exists(path)) goto out;
-    if (g4_file_read(path, 1 << 20, &text, &why) || g4_json_check(text.p ? text.p : "", text.n, &root, &why)) {
-        rc = g4_fail(err, G4_EUSAGE, "'%s': %s", path, why.msg);
-    } else if (g4_json_type(root) != G4_JSON_OBJECT) {
-        rc = g4_fail(err, G4_EUSAGE, "'%s' does not hold an object", path);
-    } else {
-        rc = config_object(p, root, false, err);
-        if (!rc) rc = config_object(p, g4_json_get(root, p->cmd->name), true, err);
-    }
+    rc = g4_file_read(path, 1 << 20, &text, &why);
+    if (!rc) rc = g4_json_check(text.p ? text.p : "", text.n, &root, &why);
+    if (!rc && g4_json_type(root) != G4_JSON_OBJECT) rc = g4_fail(&why, G4_EUSAGE, "it does not hold an object");
+    if (!rc) rc = config_object(p, root, false, &why);
+    if (!rc) rc = config_object(p, g4_json_get(root, p->cmd->name), true, &why);
+    if (rc) rc = g4_fail(err, G4_EUSAGE, "'%s': %s", path, why.msg);
 out:
     g4_str_free(&text);
     free(path);

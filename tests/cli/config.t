@@ -24,7 +24,7 @@ run "$gen" -m "$base_model" 'a b' </dev/null
 is 'an unknown name in the own section' "$status $(grep -c "did you mean '--max-tokens'" err)" '2 1'
 conf '{"max-tokens":"many"}'
 run "$gen" -m "$base_model" 'a b' </dev/null
-is 'a bad value' $status 2
+is 'a bad value, and where it stands' "$status $(cat err)" "2 g4-gen: '$XDG_CONFIG_HOME/g4/config.json': '--max-tokens' wants a whole number, not 'many'"
 conf '{"max-tokens":'
 run "$gen" -m "$base_model" 'a b' </dev/null
 is 'no JSON' "$status $(grep -c config.json err)" '2 1'

@@ -36,6 +36,10 @@ is '- is stdin' "$(prompt say a.txt - <b.txt)" "<bos>say
 a b c
 ==> <stdin> <==
 d e"
+is '- alone, and in front' "$(prompt - <b.txt) $(prompt - a.txt <b.txt)" "<bos>d e <bos>==> <stdin> <==
+d e
+==> a.txt <==
+a b c"
 is '--prompt-file' "$(prompt --prompt-file b.txt a.txt </dev/null)" "<bos>d e
 
 a b c"
