@@ -11,8 +11,9 @@
 #include "base/mem.h"
 #include "text/mask.h"
 #include "text/schema.h"
+#include "text/steps.h"
 
-enum { BACK = 256, MAX_STOP = 16, SPARE = 32 };
+enum { SPARE = 32 };
 
 static int32_t find(const g4_tokenizer *t, const char *piece)
 {
@@ -124,39 +125,27 @@ enum mode {
 };
 
 struct g4_toolguide {
-    g4_matcher *m;
+    struct g4_steps s;
     enum g4_tool_choice choice;
     int32_t open, close, think_open, think_close; /* pieces; -1: there are none, or they may not come */
-    int32_t stop[MAX_STOP];
-    size_t n_stop;
-    uint32_t max_tokens;
     uint32_t least;          /* tokens that a call wants, at most */
-    uint32_t *bits;
     enum mode mode;
     bool thought;            /* one has come: no second one */
-    struct {
-        uint8_t mode;
-        bool fed, thought;
-    } past[BACK];            /* [i % BACK]: before id number i, and whether the matcher got it */
-    size_t n;
 };
+
+enum { THOUGHT_BIT = 0x80 }; /* in a step's state, beside the mode */
 
 /* Waiting for results is the end that follows a call: it comes first. */
 static void take_stops(g4_toolguide *g, const struct g4_toolguide_params *p)
 {
     const int32_t wait = find(p->tok, g4_chat_is_gemma4(p->format) ? "<|tool_response>" : "<start_function_response>");
-    for (size_t i = 0; i < p->n_stop && g->n_stop < MAX_STOP; i++) {
-        g->stop[g->n_stop++] = p->stop[i];
+    struct g4_steps *s = &g->s;
+    for (size_t i = 0; i < p->n_stop && s->n_stop < G4_STEPS_STOP; i++) {
+        s->stop[s->n_stop++] = p->stop[i];
         if (p->stop[i] != wait) continue;
-        g->stop[g->n_stop - 1] = g->stop[0];
-        g->stop[0] = wait;
+        s->stop[s->n_stop - 1] = s->stop[0];
+        s->stop[0] = wait;
     }
-}
-
-/* Tokens that may come, n of them have; one is for the end of the turn. */
-static uint32_t left(const g4_toolguide *g, size_t n)
-{
-    return g->max_tokens > n + 1 ? g->max_tokens - (uint32_t)n - 1 : 0;
 }
 
 g4_toolguide *g4_toolguide_new(const struct g4_toolguide_params *p)
@@ -170,51 +159,40 @@ g4_toolguide *g4_toolguide_new(const struct g4_toolguide_params *p)
     g->close = marks.close;
     g->think_open = thinks ? find(p->tok, "<|channel>") : -1;
     g->think_close = thinks ? find(p->tok, "<channel|>") : -1;
-    g->max_tokens = p->max_tokens;
     g->thought = p->choice == G4_TOOL_REQUIRED && !p->think;
     take_stops(g, p);
     if (p->calls) g->least = g4_automaton_least(p->calls, g4_automaton_start(p->calls));
-    if (p->calls) g->m = g4_matcher_new(p->calls, p->pieces, p->tok, true);
-    g->bits = g4_alloc(((size_t)p->n_vocab + 31) / 32 * sizeof *g->bits);
+    g4_steps_init(&g->s, p->calls ? g4_matcher_new(p->calls, p->pieces, p->tok, true) : NULL, p->max_tokens, p->n_vocab);
     g->mode = p->open_thought && g->think_close >= 0 ? THOUGHT : p->choice == G4_TOOL_REQUIRED ? WAIT : FREE;
-    if (g->mode == WAIT) g4_matcher_limit(g->m, left(g, 0));
+    if (g->mode == WAIT) g4_matcher_limit(g->s.m, g4_steps_left(&g->s, 0));
     return g;
 }
 
 void g4_toolguide_free(g4_toolguide *g)
 {
     if (!g) return;
-    g4_matcher_free(g->m);
-    free(g->bits);
+    g4_steps_clear(&g->s);
     free(g);
-}
-
-static void set_stops(const g4_toolguide *g, uint32_t *bits, uint32_t n_vocab, bool on)
-{
-    for (size_t i = 0; i < g->n_stop; i++) g4_mask_set(bits, g->stop[i], n_vocab, on);
 }
 
 bool g4_toolguide_mask(void *self, uint32_t *mask, uint32_t n_vocab)
 {
     g4_toolguide *g = self;
-    const size_t words = ((size_t)n_vocab + 31) / 32;
-    uint32_t any = 0;
+    struct g4_steps *s = &g->s;
     if (g->choice == G4_TOOL_NONE) {
         g4_mask_set(mask, g->open, n_vocab, false);
         return true;
     }
     if (g->mode == END || (g->choice == G4_TOOL_AUTO && g->mode != CALL)) return false;
     if (g->mode == THOUGHT) { /* a call must follow */
-        set_stops(g, mask, n_vocab, false);
+        g4_steps_set_stops(s, mask, n_vocab, false);
         return true;
     }
-    g4_matcher_mask(g->m, g->bits, n_vocab);
-    if (g->mode == WAIT && !g->thought) g4_mask_set(g->bits, g->think_open, n_vocab, true);
-    if (g4_matcher_done(g->m) && left(g, g->n) < g->least + SPARE) g4_mask_set(g->bits, g->open, n_vocab, false); /* no room for another */
-    for (size_t i = 0; i < words; i++) any |= g->bits[i];
-    /* Nothing at all is possible: the turn ends here, and what there is will be found wanting. */
-    if (!any || g4_matcher_done(g->m)) set_stops(g, g->bits, n_vocab, true);
-    for (size_t i = 0; i < words; i++) mask[i] &= g->bits[i];
+    g4_matcher_mask(s->m, s->bits, n_vocab);
+    if (g->mode == WAIT && !g->thought) g4_mask_set(s->bits, g->think_open, n_vocab, true);
+    if (g4_matcher_done(s->m) && g4_steps_left(s, s->n) < g->least + SPARE) /* no room for another */
+        g4_mask_set(s->bits, g->open, n_vocab, false);
+    g4_steps_mask(s, mask, n_vocab);
     return true;
 }
 
@@ -222,25 +200,17 @@ size_t g4_toolguide_forced(void *self, const int32_t **ids)
 {
     g4_toolguide *g = self;
     if (g->mode != CALL && (g->mode != WAIT || !g->thought)) return 0;
-    if (g->n_stop && (g4_matcher_over(g->m) || g4_matcher_dead(g->m))) {
-        *ids = g->stop;
+    if (g->s.n_stop && (g4_matcher_over(g->s.m) || g4_matcher_dead(g->s.m))) {
+        *ids = g->s.stop;
         return 1;
     }
-    return g4_matcher_forced(g->m, ids);
-}
-
-static bool is_stop(const g4_toolguide *g, int32_t id)
-{
-    for (size_t i = 0; i < g->n_stop; i++)
-        if (g->stop[i] == id) return true;
-    return false;
+    return g4_matcher_forced(g->s.m, ids);
 }
 
 static void feed(g4_toolguide *g, int32_t id)
 {
-    g->past[(g->n - 1) % BACK].fed = true;
-    g4_matcher_limit(g->m, left(g, g->n - 1));
-    g4_matcher_accept(g->m, id);
+    g4_matcher_limit(g->s.m, g4_steps_left(&g->s, g->s.n - 1));
+    g4_steps_feed(&g->s, id);
     g->mode = CALL;
     if (id == g->close && g->choice == G4_TOOL_AUTO) g->mode = FREE;
 }
@@ -248,30 +218,22 @@ static void feed(g4_toolguide *g, int32_t id)
 void g4_toolguide_accept(void *self, int32_t id)
 {
     g4_toolguide *g = self;
-    const size_t at = g->n++ % BACK;
-    g->past[at].mode = (uint8_t)g->mode;
-    g->past[at].thought = g->thought;
-    g->past[at].fed = false;
+    g4_steps_note(&g->s, (uint8_t)(g->mode | (g->thought ? THOUGHT_BIT : 0)));
     if (g->mode == END || g->choice == G4_TOOL_NONE) return;
-    if (is_stop(g, id)) g->mode = END;
+    if (g4_steps_is_stop(&g->s, id)) g->mode = END;
     else if (g->mode == CALL || id == g->open) feed(g, id); /* a call inside a thought ends it */
     else if (id == g->think_open) g->mode = THOUGHT;
     else if (id == g->think_close && g->mode == THOUGHT) g->mode = g->choice == G4_TOOL_REQUIRED ? WAIT : FREE;
     else if (g->mode == WAIT) feed(g, id);
     g->thought |= g->mode == THOUGHT;
-    if (g->m && g->mode == WAIT) g4_matcher_limit(g->m, left(g, g->n));
+    if (g->s.m && g->mode == WAIT) g4_matcher_limit(g->s.m, g4_steps_left(&g->s, g->s.n));
 }
 
 void g4_toolguide_rollback(void *self, size_t n)
 {
     g4_toolguide *g = self;
-    size_t fed = 0;
-    if (n > BACK) n = BACK;
-    if (n > g->n) n = g->n;
-    if (!n) return;
-    for (size_t i = 0; i < n; i++) fed += g->past[(g->n - 1 - i) % BACK].fed;
-    g->n -= n;
-    g->mode = (enum mode)g->past[g->n % BACK].mode;
-    g->thought = g->past[g->n % BACK].thought;
-    if (g->m) g4_matcher_rollback(g->m, fed);
+    uint8_t state;
+    if (!g4_steps_back(&g->s, n, &state)) return;
+    g->mode = (enum mode)(state & ~THOUGHT_BIT);
+    g->thought = state & THOUGHT_BIT;
 }
