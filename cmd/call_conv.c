@@ -145,8 +145,11 @@ int g4_conv_done(struct g4_caller *c, struct g4_done *d, g4_err *err)
     struct g4_open_call *call = &v->turn.call[place->i];
     g4_str s = {0};
     call->content = d->content;
-    if (d->outcome) g4_tool_detail("%s: call %s of '%s' %s: %s", v->record->where, call->id ? call->id : "", call->name,
-                                   g4_outcome_name(d->outcome), d->why);
+    if (d->outcome) {
+        const char *name = g4_outcome_name(d->outcome);
+        const size_t n = strlen(name), said = strncmp(d->why, name, n) || strncmp(d->why + n, ": ", 2) ? 0 : n + 2;
+        g4_tool_detail("%s: call %s of '%s' %s: %s", v->record->where, call->id ? call->id : "", call->name, name, d->why + said);
+    }
     if (d->outcome && (c->o->fail_on_tool_error || d->unknown) && !v->failed.code)
         g4_fail(&v->failed, d->outcome == G4_CALL_REFUSED ? G4_EPOLICY : G4_ETOOL, "call of '%.100s': %s", call->name, d->why);
     free(d->why);

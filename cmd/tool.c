@@ -88,11 +88,25 @@ void g4_tool_broken_pipe(void)
 
 /* ---- messages ------------------------------------------------------------ */
 
+/* A message is one line, and whatever a file, a tool or a model put into it is no command to the terminal. */
 static void print(const char *color, const char *msg)
 {
+    size_t n = strlen(msg);
+    g4_str line = {0};
+    while (n && msg[n - 1] == '\n') n--;
+    if (tool.color && color) g4_str_addf(&line, "\033[%sm%s:\033[0m ", color, tool.name);
+    else g4_str_addf(&line, "%s: ", tool.name);
+    for (size_t i = 0; i < n; i++) {
+        const unsigned char c = (unsigned char)msg[i], next = (unsigned char)msg[i + 1];
+        const bool c1 = c == 0xC2 && next >= 0x80 && next < 0xA0;
+        if (c == '\n') g4_str_addc(&line, ' ');
+        else if (c1 || (c < ' ' && c != '\t') || c == 0x7F) g4_str_addc(&line, '?');
+        else g4_str_addc(&line, msg[i]);
+        i += c1;
+    }
     g4_tool_progress_hide();
-    if (tool.color && color) fprintf(stderr, "\033[%sm%s:\033[0m %s\n", color, tool.name, msg);
-    else fprintf(stderr, "%s: %s\n", tool.name, msg);
+    fprintf(stderr, "%s\n", line.p);
+    g4_str_free(&line);
 }
 
 static void sink(void *arg, enum g4_log_level level, const char *msg)

@@ -281,13 +281,21 @@ static void program_ended(g4_run *r, struct job *j, enum g4_proc_end end)
     fail(r, j, G4_CALL_FAILED, out);
 }
 
+static void log_lines(const char *name, const g4_str *s)
+{
+    for (const char *p = s->p, *stop = s->p + s->n; s->n && p < stop;) {
+        const char *nl = memchr(p, '\n', (size_t)(stop - p)), *end = nl ? nl : stop;
+        g4_log(G4_LOG_VERBOSE, "%s: %.*s", name, (int)(end - p), p);
+        p = end + 1;
+    }
+}
+
 static void step_program(g4_run *r, struct job *j)
 {
     const enum g4_proc_end end = g4_proc_step(j->proc);
     if (!end) return;
     program_ended(r, j, end);
-    if (g4_proc_err(j->proc)->n && g4_log_wants(G4_LOG_VERBOSE))
-        g4_log(G4_LOG_VERBOSE, "%s: %s", j->c.name, g4_proc_err(j->proc)->p);
+    if (g4_log_wants(G4_LOG_VERBOSE)) log_lines(j->c.name, g4_proc_err(j->proc));
     g4_proc_free(j->proc);
     j->proc = NULL;
 }

@@ -203,6 +203,21 @@ like 'a declaration only' "$(jq -r '.messages[2].content' out)" "nothing here ru
 run sh -c '"$1" -q --tools tools <in >/dev/full' - "$call"
 is 'a full disk is not success' $status 4
 
+# What a tool writes to stderr is told line by line, and is no command to the terminal.
+cat >tools/loud <<'END'
+#!/bin/sh
+printf 'one\n\033[31mtwo\302\233x\n' >&2
+END
+chmod +x tools/loud
+sed 's/"add"/"loud"/' tools/add.json >tools/loud.json
+answer loud '{"a":1,"b":2}'
+run "$call" -v --tools tools <in
+is 'stderr of a tool with -v' "$(grep loud err)" 'g4-call: loud: one
+g4-call: loud: ?[31mtwo?x'
+run "$call" -v --tools tools --deny-all <in
+is 'a refusal with -v' "$(grep -c "of 'loud' refused: --deny-all" err)" 1
+rm tools/loud*
+
 # ---- --describe -------------------------------------------------------------------------
 run "$call" --describe tools
 is '--describe of a folder' "$status $(jq -c 'map(.function.name) | [length, .[0]]' out)" '0 [17,"add"]'
