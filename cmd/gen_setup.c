@@ -103,6 +103,7 @@ static int take_texts(struct g4_gen_run *r, const struct g4_opts *opts, g4_err *
     }
     if (r->instruction && !g4_utf8_valid(r->instruction, strlen(r->instruction), NULL))
         return g4_fail(err, G4_EUSAGE, "the instruction is not UTF-8");
+    if (g->system && !g4_utf8_valid(g->system, strlen(g->system), NULL)) return g4_fail(err, G4_EUSAGE, "the system text is not UTF-8");
     if (r->instruction && !*r->instruction) r->instruction = NULL;
     r->input.source.paths = o->v + first;
     r->input.source.n_path = o->n - first;

@@ -22,6 +22,10 @@ for bad in --nonsense '-Z' '--max-tokens x' '--max-tokens 0' '--temperature -1' 
 done
 run "$gen" --context 99999999 x </dev/null
 is '2: the bounds of a number, in full' "$(cat err)" "g4-gen: '--context' must be between 1 and 16777216, not '99999999'"
+for what in -s --; do
+    run "$gen" $what "$(printf 'a\377b')" </dev/null
+    is "2: bytes that are not UTF-8 behind $what" "$status $(grep -c 'is not UTF-8' err)" '2 1'
+done
 run "$gen" -i '.[' x </dev/null
 is '2: a jq program that does not compile' $status 2
 run "$gen" --mcp x y </dev/null
