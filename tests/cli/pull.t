@@ -51,7 +51,8 @@ is '--info says them' "$("$pull" --info -j ok/model:Q4_0 2>/dev/null | jq -c '[.
 p ok/model:Q4_0
 is 'a plain pull leaves them beside it' "$(jq -r 'select(.event == "done") | .role' out | sort | paste -sd,)" drafter,mmproj,model
 "$pull" --gc 2>/dev/null
-ok 'where --gc lets them be' "$pull" --where --with media hf:ok/model:Q4_0 >/dev/null
+run "$pull" --where --with media hf:ok/model:Q4_0
+is 'where --gc lets them be' "$status $(wc -l <out)" '0 2'
 gets 'a model that has none' ok/small "$small"
 run "$pull" --where --with media ok/small
 is '--where --with media then' "$status $(cat out; grep -c 'no projector here' err)" '3 1'
