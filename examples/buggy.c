@@ -1,7 +1,7 @@
-int greet(const char *src)
+int average(const int *score, int count)
 {
-    char name[32];
-    strcpy(name, src);
-    puts(name);
-    return 0;
+    int sum = 0;
+    for (int i = 0; i <= count; i++)
+        sum += score[i];
+    return sum / count;
 }

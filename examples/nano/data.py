@@ -12,7 +12,7 @@ JOBS = dict(copy=gen_copy.copy, review=lambda r, level=1.0: gen_c.review(r, leve
     "class": gen_class.classification, "turns": gen_turns.turns, "self": lambda r, level=1.0: gen_self.me(r)})
 # share of examples by progress (0..1 of the planned tokens): early, then late
 EARLY = dict(copy=40, review=15, extract=15, tools=5, math=8, turns=8, self=4, **{"class": 5})
-LATE = dict(copy=4, review=28, extract=18, tools=14, math=12, turns=8, self=4, **{"class": 14})
+LATE = dict(copy=4, review=23, extract=26, tools=10, math=15, turns=9, self=7, **{"class": 10})
 
 
 def weights(progress):

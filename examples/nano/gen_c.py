@@ -23,6 +23,17 @@ ASK = ["review", "Review this code.", "review this function", "find the bug", "I
        "Where is the error?", "please review the C code", "Is anything broken in this function?", "lint this code"]
 
 
+# put together from parts, for training alone
+LOOK = W("Review review Check check Inspect Examine Vet Analyse Assess Evaluate Verify verify Test Study Read Scrutinise Judge")
+WHAT = ["this function", "this code", "the code", "this C code", "this patch", "the function below", "this snippet", "my code", "this C function", "the following code", "it"]
+WISH = ["{v} {w}", "{v} {w}.", "Please {v} {w}.", "{v} {w} for bugs", "{v} {w} for mistakes.", "Can you {v} {w}?", "{v} {w}, please", "Is {w} right?", "Is {w} safe?", "Any mistake in {w}?", "What about {w}?", "Bugs in {w}?", "{v} {w} and name the line.", "I need a review of {w}.",
+        "Something is wrong with {w}.", "Does {w} work?"]
+
+
+def wish(r):
+    return r.choice(WISH).format(v=r.choice(LOOK), w=r.choice(WHAT)) if not r.held_out and r.chance(0.5) else r.of(ASK)
+
+
 class Body:
     def __init__(self, r):
         self.r, self.used, self.params, self.lines, self.notes, self.found = r, set(), [], [], [], None
@@ -210,7 +221,8 @@ def b_malloc(b, bad):
     def close():
         b.say(f"free({p});")
         if bad == "uaf":
-            b.say(r.choice((f"{func(r)}({p});", f"{func(r)}({p}, {n});", f"printf(\"%p\\n\", (void *){p});", f"{p}[0] = {number(r)};" if not typ.startswith("struct") else f"{func(r)}({p});")), bad=True)
+            b.say(r.choice((f"{func(r)}({p});", f"{func(r)}({p}, {n});", f"printf(\"%p\\n\", (void *){p});",
+                f"{p}[0] = {number(r)};" if not typ.startswith("struct") else f"{func(r)}({p});")), bad=True)
             b.notes[where] = f"{note}, checked, freed, then used"
             b.defect("uaf", f"{p} is used after free({p})", f"Move free({p}) down")
         elif bad == "double":
@@ -301,11 +313,9 @@ def b_switch(b, bad):
         b.say("default:", deep)
         b.say(r.choice((f"{y} = -1;", b.leave(), f"{y} = {number(r)};")), deep + 1)
     b.say("}")
+    b.note(f"switch {x}: " + ", ".join(f"{lab} {'runs on' if k == hole else 'breaks'}" for k, lab in enumerate(labels)))
     if hole >= 0:
-        b.note(f"switch {x}: case {labels[hole]} has no break")
         b.defect("break", f"case {labels[hole]} runs into case {labels[hole + 1]}", f"Add break before case {labels[hole + 1]}")
-    else:
-        b.note(f"switch {x}: every case breaks")
     b.give(y, "int")
 
 
@@ -328,10 +338,10 @@ def b_printf(b, bad):
     b.say(f"{out}\"{label}{f}\\n\", {x});", bad=bad == "format")
     t = typ.replace("const ", "")
     if bad == "format":
-        b.note(f"{x}: {f} for {t}, wrong")
+        b.note(f"{x} is {t}, {f}: wrong")
         b.defect("format", f"{f} does not fit {t} {x}".replace("* ", "*"), f"Use {good}")
     else:
-        b.note(f"{x}: {f} for {t}, fits")
+        b.note(f"{x} is {t}, {f}: fits")
 
 
 def b_file(b, bad):
@@ -441,7 +451,7 @@ def review(r, kind="any", level=1.0, think=None, ask=None):
     m = dict(role="assistant", content=answer)
     if think:
         m["reasoning_content"] = "\n".join(notes)
-    ask = ask or r.of(ASK)
+    ask = ask or wish(r)
     doc = "\n".join(text)
     if r.chance(0.1):
         doc = "```c\n" + doc + "\n```"

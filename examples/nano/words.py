@@ -5,19 +5,21 @@ EVERY = 5
 
 
 class R(random.Random):
-    """A random source that knows which side of the cut it draws from."""
+    """A random source that knows which side of the cut it draws from; known: wordings (pools of phrases) are those of
+    training even so, and only the words in them are new."""
 
-    def __init__(self, seed, held_out=False):
+    def __init__(self, seed, held_out=False, known=False):
         super().__init__(seed)
-        self.held_out = held_out
+        self.held_out, self.known = held_out, known
 
     def side(self, pool):
         cut = pool[EVERY - 1::EVERY]
-        return cut if self.held_out and cut else [x for i, x in enumerate(pool) if i % EVERY != EVERY - 1] or pool
+        wording = any(not isinstance(x, str) or " " in x or "{" in x for x in pool)
+        return cut if self.held_out and cut and not (self.known and wording) else [x for i, x in enumerate(pool) if i % EVERY != EVERY - 1] or pool
 
     def of(self, pool):
         """A member of this side's part of the pool."""
-        key = (id(pool), self.held_out)
+        key = (id(pool), self.held_out, self.known)
         if key not in PARTS:
             PARTS[key] = (pool, self.side(pool))
         return self.choice(PARTS[key][1])
@@ -27,7 +29,7 @@ class R(random.Random):
 
     def some(self, pool, n):
         """n different members of this side's part."""
-        key = (id(pool), self.held_out)
+        key = (id(pool), self.held_out, self.known)
         self.of(pool)
         part = PARTS[key][1]
         return self.sample(part, min(n, len(part)))
@@ -71,8 +73,16 @@ push pop insert select filter map reduce scale clamp blend draw render resize ro
 SYL = W("ba be bo ca co da de di do fa fi ga go ha hi ka ki ko la le li lo lu ma me mi mo na ne ni no pa pe pi po ra re ri ro sa se si so ta te ti to tu va ve vi vo za zo xe qua tri bra dro fle glo kra ple sta ster ton ler mer vin dor nix lex")
 
 
+def spliced(r):
+    """The beginning of one word and the end of another: names of pieces that real names are made of."""
+    a, b = r.of(r.choice((FIRST, LAST, CITY, NOUN))).lower(), r.of(r.choice((FIRST, LAST, LAST, CITY, THING))).lower()
+    return a[:r.randint(1, 4)] + b[-r.randint(2, 5):]
+
+
 def made_up(r, n=None):
     """A word nobody knows: copying it cannot be done by heart."""
+    if n != 1 and r.chance(0.4):
+        return spliced(r)
     return "".join(r.choice(SYL) for _ in range(n or r.choice((2, 2, 3))))
 
 
@@ -94,11 +104,21 @@ def func(r):
 
 def person(r):
     k = r.random()
-    if k < 0.5:
+    if k < 0.4:
         return r.of(FIRST) + " " + r.of(LAST)
-    if k < 0.8:
+    if k < 0.6:
         return r.of(FIRST)
-    return made_up(r).capitalize() + " " + made_up(r).capitalize()
+    if k < 0.8:
+        return r.choice((r.of(FIRST), made_up(r).capitalize())) + " " + made_up(r).capitalize()
+    return made_up(r).capitalize() + (" " + r.of(LAST) if r.chance(0.6) else "")
+
+
+def first(r):
+    return r.of(FIRST) if r.chance(0.7) else made_up(r).capitalize()
+
+
+def last(r):
+    return r.of(LAST) if r.chance(0.6) else made_up(r).capitalize()
 
 
 def number(r, digits=None):
@@ -126,7 +146,7 @@ def price(r):
 
 
 def city(r):
-    return r.of(CITY) if r.chance(0.8) else made_up(r).capitalize()
+    return r.of(CITY) if r.chance(0.65) else made_up(r).capitalize()
 
 
 def mail(r):

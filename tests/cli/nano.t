@@ -20,8 +20,8 @@ is "the training prompts are the engine's prompts: $(wc -l <prompts.jsonl)" "$(j
 is 'none is missing' "$(wc -l <out)" "$(wc -l <prompts.jsonl)"
 
 run "$gen" -q --json --think review <"$top/examples/buggy.c"
-is 'a review: thought, line and kind' "$(jq -r '[(.thinking | length > 0), (.text | test("strcpy")), (.text | test("Unbounded copy"))] | join(" ")' out)" 'true true true'
-run sh -c 'sed "s/strcpy(name, src)/snprintf(name, 32, \"%s\", src)/" "$2" | "$1" -q --json --think review' - "$gen" "$top/examples/buggy.c"
+is 'a review: thought, line and kind' "$(jq -r '[(.thinking | length > 0), (.text | test("i <= count")), (.text | test("Off by one"))] | join(" ")' out)" 'true true true'
+run sh -c 'sed "s/<=/</" "$2" | "$1" -q --json --think review' - "$gen" "$top/examples/buggy.c"
 like 'the same without the defect' "$(jq -r .text out)" 'No defect'
 run "$gen" -q --each --schema "$top/examples/notes/date.json" 'Extract date as JSON.' "$top"/examples/notes/*.txt
 is 'three notes, three records' "$(jq -c .data.date out | tr '\n' ' ')" '"2026-03-14" "2026-05-20" "2026-04-02" '
@@ -29,7 +29,7 @@ is 'three notes, three records' "$(jq -c .data.date out | tr '\n' ' ')" '"2026-0
 # What is stronger with a model that means it: a thought cut by its budget, a tool loop, a batch taken up again.
 run "$gen" -q --json --think=4 review <"$top/examples/buggy.c"
 is 'a thought of at most 4 tokens, and the answer all the same' \
-    "$(jq -r '[.usage.thinking_tokens, (.text | test("Unbounded copy"))] | join(" ")' out)" '4 true'
+    "$(jq -r '[.usage.thinking_tokens, (.text | test("Off by one|No defect"))] | join(" ")' out)" '4 true'
 mkdir tools
 cat >tools/get_weather.json <<'END'
 {"name":"get_weather","description":"Get the weather","parameters":{"type":"object",

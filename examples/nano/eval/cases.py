@@ -1,4 +1,5 @@
-"""Held-out cases as JSONL records for g4-gen -j: words, names and phrasings that training never drew.
+"""Held-out cases as JSONL records for g4-gen -j: words, names and values that training never drew, in wordings that it
+never drew either (or, with known, in those of training).
 
     python cases.py JOB N [SEED]      JOB: review extract math class turns self tools
 
@@ -30,8 +31,8 @@ def openai(m):
     return m
 
 
-def cases(job, n, seed=1):
-    r = R(900000 + seed * 1000 + sum(map(ord, job)), held_out=True)
+def cases(job, n, seed=1, known=False):
+    r = R(900000 + seed * 1000 + sum(map(ord, job)), held_out=True, known=known)
     for i in range(n):
         conv = MAKE[job](r)
         msgs = conv["messages"]

@@ -107,6 +107,28 @@ def shown(v):
     return str(v)
 
 
+def measure(a, job, known):
+    """[(row of the table, cases, right)] of one job; prints how it went by kind."""
+    recs = list(cases("extract" if job == "schema" else job, a.cases, a.seed, known))
+    if job == "schema":
+        for r in recs:
+            r["schema"] = r["gold"]["schema"]
+    if job == "tools":
+        graded = tool_episodes(a, recs)
+    else:
+        graded = [(*grade(o), (o.get("thinking"), o.get("text"), o.get("error"))) for o in generate(a, recs)]
+    kinds = collections.defaultdict(list)
+    for (ok, kind, got), rec in zip(graded, recs):
+        kinds[kind].append(ok)
+        if not ok and a.show and sum(not x for x in kinds[kind]) <= a.show:
+            print(f"--- {job} {kind}\n{rec['messages'][-1].get('content', '')}\n... {got}\n=== {json.dumps(rec['gold'], ensure_ascii=False)}")
+    print(job, "known" if known else "new", " ".join(f"{k}:{sum(v)}/{len(v)}" for k, v in sorted(kinds.items())), flush=True)
+    if job != "review":
+        return [(job, len(graded), sum(ok for ok, _, _ in graded))]
+    bad, clean = [ok for ok, k, _ in graded if k != "clean"], [ok for ok, k, _ in graded if k == "clean"]
+    return [("review", len(bad), sum(bad)), ("alarms", len(clean), sum(not x for x in clean))]
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--gen", default="build/g4-gen")
@@ -118,31 +140,14 @@ def main():
     ap.add_argument("--show", type=int, default=0)
     ap.add_argument("--into", help="a file: the table replaces what stands between its marks <!-- table --> and <!-- end -->")
     a = ap.parse_args()
-    table = []
+    rows = {}
     for job in a.jobs.split(","):
-        recs = list(cases("extract" if job == "schema" else job, a.cases, a.seed))
-        if job == "schema":
-            for r in recs:
-                r["schema"] = r["gold"]["schema"]
-        if job == "tools":
-            graded = tool_episodes(a, recs)
-        else:
-            graded = [(*grade(o), (o.get("thinking"), o.get("text"), o.get("error"))) for o in generate(a, recs)]
-        kinds = collections.defaultdict(list)
-        for (ok, kind, got), rec in zip(graded, recs):
-            kinds[kind].append(ok)
-            if not ok and a.show and sum(not x for x in kinds[kind]) <= a.show:
-                print(f"--- {job} {kind}\n{rec['messages'][-1].get('content', '')}\n... {got}\n=== {json.dumps(rec['gold'], ensure_ascii=False)}")
-        if job == "review":
-            bad = [ok for ok, k, _ in graded if k != "clean"]
-            clean = [ok for ok, k, _ in graded if k == "clean"]
-            table.append(("review", len(bad), sum(bad)))
-            table.append(("alarms", len(clean), sum(not x for x in clean)))
-        else:
-            table.append((job, len(graded), sum(ok for ok, _, _ in graded)))
-        print(job, " ".join(f"{k}:{sum(v)}/{len(v)}" for k, v in sorted(kinds.items())), flush=True)
-    lines = ["| what | cases | right | % | goal |", "|---|---:|---:|---:|---:|"]
-    lines += [f"| {NAMES[job]} | {n} | {ok} | {100 * ok / max(n, 1):.1f} | {GOALS[job]} |" for job, n, ok in table]
+        for known in (False, True):
+            for name, n, ok in measure(a, job, known):
+                rows.setdefault(name, []).append((n, ok))
+    share = lambda n, ok: f"{100 * ok / max(n, 1):.1f} ({ok} of {n})"
+    lines = ["| what | new wordings, % | known wordings, % | goal |", "|---|---:|---:|---:|"]
+    lines += [f"| {NAMES[k]} | {share(*new)} | {share(*old)} | {GOALS[k]} |" for k, (new, old) in rows.items()]
     print("\n".join(lines))
     if a.into:
         text = Path(a.into).read_text()
