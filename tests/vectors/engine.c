@@ -83,12 +83,13 @@ struct way { /* how a set of jobs is run */
     uint32_t parallel, chunk, threads;
     bool prefix;
     uint32_t n_block[2]; /* 0: the core's own choice */
+    bool f32;            /* cache; else f16, but on ref */
 };
 
 static g4_core *open_core(const char *path, const char *device, const struct way *w, g4_err *err)
 {
     const struct g4_core_params p = { .model_path = path, .device = device, .parallel = w->parallel, .chunk = w->chunk,
-                                      .threads = w->threads, .kv_type = strcmp(device, "ref") ? G4_F16 : G4_F32, .prefix_cache = w->prefix };
+                                      .threads = w->threads, .kv_type = strcmp(device, "ref") && !w->f32 ? G4_F16 : G4_F32, .prefix_cache = w->prefix };
     g4_core *c = g4_core_new(&p, err);
     if (!c || !w->n_block[0]) return c;
     /* A smaller cache over the same store: block numbers stay inside it. */
@@ -120,7 +121,8 @@ static void greedy_and_scored(const char *name, const char *device)
         return;
     }
     snprintf(path, sizeof path, "tests/data/text/%s", name);
-    g4_core *c = open_core(path, device, &(struct way){ .parallel = 8, .prefix = true }, &err);
+    /* an f16 cache decides a near tie of g4-edge another way, on the CPU too */
+    g4_core *c = open_core(path, device, &(struct way){ .parallel = 8, .prefix = true, .f32 = true }, &err);
     if (!c) {
         ok(false, "%s: %s", name, err.msg);
         return;
@@ -161,8 +163,7 @@ static void greedy_and_scored(const char *name, const char *device)
         const double d = fabs(jobs[i].prompt_sum - json_num(g4_json_get(g4_json_at(scored, i - n_greedy), "logprob_sum"), NAN));
         if (!(d <= worst)) worst = d;
     }
-    /* f16 caches move a sum more than an f32 one does */
-    const double tol = json_num(g4_json_path(ref, "tolerance", "logprob_sum_abs"), 0) * (strcmp(device, "ref") ? 8 : 1);
+    const double tol = json_num(g4_json_path(ref, "tolerance", "logprob_sum_abs"), 0);
     ok(!bad && !differ && n_greedy, "%s on %s: %u greedy continuations%s%s", name, device, n_greedy, bad ? ": " : "", bad ? bad : "");
     ok(worst <= tol && n > n_greedy, "%s on %s: sums of log-probabilities: largest error %.3g (tolerance %.3g)", name, device, worst, tol);
     for (uint32_t i = 0; i < n; i++) {
@@ -259,17 +260,17 @@ static const char *run_all(const char *path, const char *device, const struct wa
 static void bits(const char *name, const char *device)
 {
     static const struct way ways[] = {
-        { "20 at once, a shared cache", 32, 512, 1, true, { 0, 0 } },
-        { "3 at a time, chunks of 7, 2 threads", 3, 7, 2, true, { 0, 0 } },
-        { "20 at once, chunks of 1, nothing shared", 32, 1, 1, false, { 0, 0 } },
-        { "a cache of a few blocks", 16, 64, 1, false, { 13, 12 } },
+        { "20 at once, a shared cache", 32, 512, 1, true, { 0, 0 }, false },
+        { "3 at a time, chunks of 7, 2 threads", 3, 7, 2, true, { 0, 0 }, false },
+        { "20 at once, chunks of 1, nothing shared", 32, 1, 1, false, { 0, 0 }, false },
+        { "a cache of a few blocks", 16, 64, 1, false, { 13, 12 }, false },
     };
     char path[128];
     static g4_str alone[N_JOB], now[N_JOB];
     uint64_t back, rows, rows_alone;
     size_t bytes = 0;
     snprintf(path, sizeof path, "tests/data/text/%s", name);
-    const struct way single = { "alone", 1, 512, 1, false, { 0, 0 } };
+    const struct way single = { "alone", 1, 512, 1, false, { 0, 0 }, false };
     const char *bad = run_all(path, device, &single, true, alone, &back, &rows_alone);
     for (int i = 0; i < N_JOB; i++) bytes += alone[i].n;
     ok(!bad && bytes > 10000, "%s on %s: 20 sequences alone: %zu bytes of events%s%s", name, device, bytes, bad ? ": " : "", bad ? bad : "");
@@ -293,7 +294,7 @@ static void samples(const char *name, const char *device)
     int differ = 0, same = 0;
     snprintf(path, sizeof path, "tests/data/text/%s", name);
     for (int together = 0; together < 2; together++) {
-        const struct way w = { "", together ? 6 : 1, 64, 1, together, { 0, 0 } };
+        const struct way w = { "", together ? 6 : 1, 64, 1, together, { 0, 0 }, false };
         g4_core *c = open_core(path, device, &w, &err);
         if (!c) break;
         for (int i = 0; i < 6; i++) {
@@ -333,7 +334,7 @@ static void long_run(const char *name)
     static struct job j;
     uint64_t hash[2] = {0};
     for (int k = 0; k < 2; k++) {
-        const struct way w = { "", k ? 4 : 1, k ? 33 : 512, 1, k, { 0, 0 } };
+        const struct way w = { "", k ? 4 : 1, k ? 33 : 512, 1, k, { 0, 0 }, false };
         snprintf(path, sizeof path, "tests/data/text/%s", name);
         g4_core *c = open_core(path, "cpu", &w, &err);
         if (!c) break;
