@@ -194,7 +194,8 @@ wait_for ended
 mux kill-session -t t
 mux new-session -d -s t -x 90 -y 50 "cd '$tmp' && exec '$gen' --chat --seed 1 --max-tokens 12 --confidence 'Colour this' 2>&1"
 wait_for prompts 1
-like '--confidence colours the answer, an operand is the first message' "$(mux capture-pane -p -e -t t)" "$(printf '\033')\[3[123]m"
+coloured() { mux capture-pane -p -e -t t | grep -q "$(printf '\033')\[3[123]m"; }
+ok '--confidence colours the answer, an operand is the first message' wait_for coloured
 keys C-d
 
 printf 'one\n/system Be brief.\ntwo\n' | "$gen" --chat --seed 3 --max-tokens 8 >out 2>err
