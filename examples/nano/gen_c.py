@@ -31,7 +31,7 @@ WISH = ["{v} {w}", "{v} {w}.", "Please {v} {w}.", "{v} {w} for bugs", "{v} {w} f
 
 
 def wish(r):
-    return r.choice(WISH).format(v=r.choice(LOOK), w=r.choice(WHAT)) if not r.held_out and r.chance(0.5) else r.of(ASK)
+    return r.choice(WISH).format(v=r.choice(LOOK), w=r.choice(WHAT)) if r.training(0.5) else r.of(ASK)
 
 
 class Body:

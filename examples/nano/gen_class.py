@@ -181,7 +181,7 @@ def classify(r, group=None):
     text = make(r, label)
     show = labels
     parts = dict(k=group, K=group.capitalize(), l=", ".join(show), o=join(show, "or"))
-    ask = r.choice(SORT).format(v=r.choice(SAY), **parts) if not r.held_out and r.chance(0.5) else r.of(ASK).format(**parts)
+    ask = r.choice(SORT).format(v=r.choice(SAY), **parts) if r.training(0.5) else r.of(ASK).format(**parts)
     m = dict(role="assistant", content=label)
     think = r.chance(0.1)
     if think:

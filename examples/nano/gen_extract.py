@@ -236,12 +236,12 @@ def composed(r):
 
 
 def wish(r, f):
-    return r.choice(WISH).format(v=r.choice(DO), n=r.of(NOUN), f=f, a=r.choice(AS)) if not r.held_out and r.chance(0.6) else r.of(ASK).format(f=f)
+    return r.choice(WISH).format(v=r.choice(DO), n=r.of(NOUN), f=f, a=r.choice(AS)) if r.training(0.6) else r.of(ASK).format(f=f)
 
 
 def whole_wish(r, k):
     return r.choice(WHOLE).format(v=r.choice(DO), n=r.of(NOUN), k=k,
-        a=r.choice([a for a in AS if "this" not in a and "text" not in a])) if not r.held_out and r.chance(0.5) else r.of(ASK_ALL).format(k=k)
+        a=r.choice([a for a in AS if "this" not in a and "text" not in a])) if r.training(0.5) else r.of(ASK_ALL).format(k=k)
 
 
 def fields_of(template):
@@ -270,7 +270,7 @@ def shaken(r, t):
 def document(r, kind=None):
     kind = kind or r.choice(list(DOCS))
     t = r.of(DOCS[kind])
-    if not r.held_out and r.chance(0.4):
+    if r.training(0.4):
         t = shaken(r, t) or t
     names = list(dict.fromkeys(fields_of(t)))
     vals = {f: FIELD[f](r) for f in names}
@@ -308,7 +308,7 @@ PAD = ["Thank you.", "Have a nice day!", "See you.", "{p} was here.", "This is n
 def extract(r):
     if r.chance(0.1):
         return todos(r)
-    kind, text, vals = form(r) if r.chance(0.15) else composed(r) if not r.held_out and r.chance(0.45) else document(r)
+    kind, text, vals = form(r) if r.chance(0.15) else composed(r) if r.training(0.45) else document(r)
     if r.chance(0.2):
         pad = r.of(PAD).format(p=r.of(FIRST), n=r.randint(1, 99), c=r.of(COLOR), d=r.choice(DAY))
         text = pad + "\n" + text if r.chance(0.3) else text + "\n" + pad

@@ -131,7 +131,7 @@ MORE = {"+": ["Then {p} gets {c} more.", "Later {c} more arrive."], "-": ["Then 
 def story(r, level=1.0):
     a, op, b = operands(r, min(level, 0.4) if r.chance(0.5) else level)
     p, q = r.some(FIRST, 2)
-    ask = (made_story(r, op) if not r.held_out and r.chance(0.5) else r.of(STORY[op])).format(a=a, b=b, p=p, q=q, t=r.of(THING), d=r.choice(DAY), c=r.of(COLOR))
+    ask = (made_story(r, op) if r.training(0.5) else r.of(STORY[op])).format(a=a, b=b, p=p, q=q, t=r.of(THING), d=r.choice(DAY), c=r.of(COLOR))
     w, c = work(a, op, b)
     steps = [w]
     if op != "*" and r.chance(0.25) and c > 3:

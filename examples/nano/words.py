@@ -27,6 +27,10 @@ class R(random.Random):
     def chance(self, p):
         return self.random() < p
 
+    def training(self, p):
+        """With chance p, and never on the held-out side: whether to put a wording together from parts."""
+        return not self.held_out and self.chance(p)
+
     def some(self, pool, n):
         """n different members of this side's part."""
         key = (id(pool), self.held_out, self.known)
