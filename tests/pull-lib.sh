@@ -17,6 +17,14 @@ trap 'for p in $pids; do kill $p 2>/dev/null; done; wait 2>/dev/null; cd /; rm -
 gguf() {
     mkdir -p "$(dirname "$1")" && "$hub_server" make "$@"
 }
+# What the scripted hub holds at least: $served/model with two quantisations, the larger one $big, and a projector.
+serve_model() {
+    served=$tmp/served
+    big=$served/model/m-Q8_0.gguf
+    gguf "$big" 40000000 1
+    gguf "$served/model/m-Q4_0.gguf" 300000 2
+    gguf "$served/model/mmproj-m-F16.gguf" 100000 3 clip
+}
 sha() { sha256sum <"$1" | cut -d' ' -f1; }
 
 # Starts the scripted hub over $tmp/served; $hub and $storage are its ports.

@@ -2,11 +2,7 @@
 # g4-pull against the scripted hub: every way in which it misbehaves has its outcome; and what a user asks for.
 top_dir=$PWD
 . "$top_dir/tests/pull-lib.sh"
-served=$tmp/served
-big=$served/model/m-Q8_0.gguf
-gguf "$big" 40000000 1
-gguf "$served/model/m-Q4_0.gguf" 300000 2
-gguf "$served/model/mmproj-m-F16.gguf" 100000 3 clip
+serve_model
 gguf "$served/model/mtp-m.gguf" 60000 4 gemma4_mtp
 gguf "$served/small/s.gguf" 500000 5
 gguf "$served/other/llama.gguf" 200000 6 llama

@@ -3,11 +3,7 @@
 # files, several files, and what a reference may be.
 top_dir=$PWD
 . "$top_dir/tests/pull-lib.sh"
-served=$tmp/served
-big=$served/model/m-Q8_0.gguf
-gguf "$big" 40000000 1
-gguf "$served/model/m-Q4_0.gguf" 300000 2
-gguf "$served/model/mmproj-m-F16.gguf" 100000 3 clip
+serve_model
 gguf "$served/small/s.gguf" 500000 5
 for f in wrong parts badparts; do gguf "$served/kaggle/$f.gguf" 200000 6; done
 mkdir -p "$served/folder"
